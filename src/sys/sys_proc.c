@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sys_proc.c -- processes: exec for those who fork, _exit, kill, signal names.
+ *
+ * A program that is executed starts as any shell would start it: all signals
+ * at their defaults, none blocked.  When exec fails, this process is as it was
+ * before.  The names of sys.signals are POSIX's, without SIG.
+ */
+#include "sys.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SIGNAL(name) {#name, SIG##name}
+
+static const struct {
+  const char *name;
+  int number;
+} signals[] = {
+    SIGNAL(HUP),    SIGNAL(INT),  SIGNAL(QUIT),   SIGNAL(ILL),  SIGNAL(TRAP),
+    SIGNAL(ABRT),   SIGNAL(BUS),  SIGNAL(FPE),    SIGNAL(KILL), SIGNAL(USR1),
+    SIGNAL(SEGV),   SIGNAL(USR2), SIGNAL(PIPE),   SIGNAL(ALRM), SIGNAL(TERM),
+    SIGNAL(CHLD),   SIGNAL(CONT), SIGNAL(STOP),   SIGNAL(TSTP), SIGNAL(TTIN),
+    SIGNAL(TTOU),   SIGNAL(URG),  SIGNAL(XCPU),   SIGNAL(XFSZ), SIGNAL(VTALRM),
+    SIGNAL(PROF),   SIGNAL(SYS),  SIGNAL(WINCH),  SIGNAL(IO),
+#ifdef SIGPWR
+    SIGNAL(PWR),
+#endif
+#ifdef SIGSTKFLT
+    SIGNAL(STKFLT),
+#endif
+#ifdef SIGINFO
+    SIGNAL(INFO),
+#endif
+};
+
+/* "TERM", "SIGTERM" or a number. */
+static int check_signal(lua_State *L, int arg) {
+  if (lua_type(L, arg) == LUA_TNUMBER) {
+    lua_Integer n = luaL_checkinteger(L, arg);
+    luaL_argcheck(L, n >= 0 && n < NSIG, arg, "signal out of range");
+    return (int)n;
+  }
+  const char *name = luaL_checkstring(L, arg);
+  const char *bare = strncmp(name, "SIG", 3) == 0 ? name + 3 : name;
+  for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
+    if (strcmp(signals[i].name, bare) == 0)
+      return signals[i].number;
+  }
+  return luaL_argerror(L, arg, lua_pushfstring(L, "unknown signal '%s'", name));
+}
+
+static pid_t check_pid(lua_State *L, int arg) {
+  lua_Integer n = luaL_checkinteger(L, arg);
+  luaL_argcheck(L, n >= INT_MIN && n <= INT_MAX, arg, "pid out of range");
+  return (pid_t)n;
+}
+
+/* sys.kill(pid, signal) -> true */
+static int sys_kill(lua_State *L) {
+  pid_t pid = check_pid(L, 1);
+  int number = check_signal(L, 2);
+  return sys_result(L, kill(pid, number) != 0 ? errno : 0);
+}
+
+static int sys_getpid(lua_State *L) {
+  lua_pushinteger(L, getpid());
+  return 1;
+}
+
+static int sys_getppid(lua_State *L) {
+  lua_pushinteger(L, getppid());
+  return 1;
+}
+
+/* Runs no exit handler, closes no state, flushes no file. */
+static int sys_exit_now(lua_State *L) {
+  lua_Integer code = 0;
+  if (lua_isboolean(L, 1))
+    code = lua_toboolean(L, 1) ? 0 : 1;
+  else
+    code = luaL_optinteger(L, 1, 0);
+  luaL_argcheck(L, code >= 0 && code <= 255, 1, "code is not in 0..255");
+  _exit((int)code);
+}
+
+/*
+ * The strings of an exec: [.., texts, array], where `texts` is a Lua list that
+ * keeps them alive and `array` a userdata with the NULL-ended pointers.
+ */
+static char **push_array(lua_State *L, int texts) {
+  lua_Unsigned n = lua_rawlen(L, texts);
+  char **array = lua_newuserdatauv(L, (size_t)(n + 1) * sizeof *array, 0);
+  for (lua_Unsigned i = 0; i < n; i++) {
+    lua_rawgeti(L, texts, (lua_Integer)i + 1);
+    array[i] = (char *)(uintptr_t)lua_tostring(L, -1); /* execvp: not const */
+    lua_pop(L, 1);
+  }
+  array[n] = NULL;
+  return array;
+}
+
+/* Raises unless the value on top is text fit for the system. */
+static const char *check_text(lua_State *L, int arg, const char *what) {
+  size_t len;
+  int type = lua_type(L, -1);
+  if (type != LUA_TSTRING && type != LUA_TNUMBER)
+    luaL_argerror(L, arg, lua_pushfstring(L, "%s: string expected, got %s",
+                                          what, luaL_typename(L, -1)));
+  const char *text = lua_tolstring(L, -1, &len);
+  if (strlen(text) != len)
+    luaL_argerror(L, arg, lua_pushfstring(L, "%s contains a zero byte", what));
+  return text;
+}
+
+/* Pushes a list of the texts in the table or the one string at arg. */
+static void push_argv(lua_State *L, int arg) {
+  if (lua_type(L, arg) == LUA_TSTRING) {
+    lua_createtable(L, 1, 0);
+    lua_pushvalue(L, arg);
+    check_text(L, arg, "program");
+    lua_rawseti(L, -2, 1);
+    return;
+  }
+  luaL_checktype(L, arg, LUA_TTABLE);
+  lua_Integer n = (lua_Integer)lua_rawlen(L, arg);
+  luaL_argcheck(L, n > 0, arg, "list is empty");
+  lua_newtable(L);
+  for (lua_Integer i = 1; i <= n; i++) {
+    lua_rawgeti(L, arg, i);
+    check_text(L, arg, "list"); /* [.., texts, text] */
+    lua_rawseti(L, -2, i);
+  }
+}
+
+/* Pushes a list of "NAME=value" for the table at arg. */
+static void push_env(lua_State *L, int arg) {
+  lua_Integer n = 0;
+  lua_newtable(L);
+  lua_pushnil(L);
+  while (lua_next(L, arg)) { /* [.., texts, name, value] */
+    const char *value = check_text(L, arg, "value");
+    lua_pushvalue(L, -2);
+    const char *name = check_text(L, arg, "name");
+    luaL_argcheck(L, *name != '\0' && strchr(name, '=') == NULL, arg,
+                  "name is empty or contains '='");
+    lua_pushfstring(L, "%s=%s", name, value);
+    lua_rawseti(L, -5, ++n);
+    lua_pop(L, 2);
+  }
+}
+
+static void save_signals(struct sigaction saved[]) {
+  for (int i = 1; i < NSIG; i++) {
+    if (sigaction(i, NULL, &saved[i]) != 0)
+      saved[i] = (struct sigaction){.sa_handler = SIG_DFL};
+  }
+}
+
+static void default_signals(const struct sigaction saved[]) {
+  struct sigaction def = {.sa_handler = SIG_DFL};
+  sigemptyset(&def.sa_mask);
+  for (int i = 1; i < NSIG; i++) {
+    if (saved[i].sa_handler != SIG_DFL)
+      sigaction(i, &def, NULL);
+  }
+}
+
+static void restore_signals(const struct sigaction saved[]) {
+  for (int i = 1; i < NSIG; i++) {
+    if (saved[i].sa_handler != SIG_DFL)
+      sigaction(i, &saved[i], NULL);
+  }
+}
+
+/*
+ * Comes back only on failure, with the errno.  Signals are blocked until the
+ * defaults are set, so none can reach a handler of ours half-way.
+ */
+static int execute(char **argv, char **env) {
+  extern char **environ;
+  struct sigaction saved[NSIG];
+  sigset_t all, none, mask;
+  char **old_environ = environ;
+  sigfillset(&all);
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &all, &mask);
+  save_signals(saved);
+  default_signals(saved);
+  if (env != NULL)
+    environ = env;
+  sigprocmask(SIG_SETMASK, &none, NULL);
+  execvp(argv[0], argv);
+  int err = errno;
+  sigprocmask(SIG_SETMASK, &all, NULL);
+  environ = old_environ;
+  restore_signals(saved);
+  sigprocmask(SIG_SETMASK, &mask, NULL);
+  return err;
+}
+
+/* sys.exec(program or list [, env]): returns only to say why it failed. */
+static int sys_exec(lua_State *L) {
+  char **env = NULL;
+  lua_settop(L, 2);
+  if (!lua_isnil(L, 2))
+    luaL_checktype(L, 2, LUA_TTABLE);
+  push_argv(L, 1);
+  char **argv = push_array(L, 3); /* [program, env, argv, array] */
+  if (!lua_isnil(L, 2)) {
+    push_env(L, 2);
+    env = push_array(L, 5);
+  }
+  return sys_fail(L, execute(argv, env), argv[0]);
+}
+
+static const luaL_Reg functions[] = {
+    {"exec", sys_exec},
+    {"_exit", sys_exit_now},
+    {"kill", sys_kill},
+    {"getpid", sys_getpid},
+    {"getppid", sys_getppid},
+    {NULL, NULL},
+};
+
+void sys_open_proc(lua_State *L) {
+  size_t n = sizeof signals / sizeof *signals;
+  sys_add_functions(L, functions);
+  lua_createtable(L, 0, (int)n);
+  for (size_t i = 0; i < n; i++) {
+    lua_pushinteger(L, signals[i].number);
+    lua_setfield(L, -2, signals[i].name);
+  }
+  lua_setfield(L, -2, "signals");
+}
