@@ -1,0 +1,271 @@
+#!/usr/bin/env python3
+"""Fresh random scenarios on POE and on our kernel; a difference is shrunk.
+
+  fuzz.py --seed 1000 --count 500    scenarios of seeds 1000 to 1499
+  fuzz.py --case FILE.json           one scenario, shrunk if it differs
+
+POE is the amended one (amend.pl: with our deliberate differences), so that no
+scenario has to be left out for them. With --plain it is POE as it is, and
+scenarios where the two POEs differ are skipped. Also skipped: those that
+gen.py would not keep (no end, POE warns, and the like) and those whose trace
+depends on timing. Needs libpoe-perl. Exit status 1 if anything differs.
+"""
+import argparse
+import concurrent.futures
+import copy
+import difflib
+import json
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+
+sys.dont_write_bytecode = True
+import gen  # noqa: E402
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+HOST = os.path.join(HERE, '..', '..', 'build', 'bin', 'poe')
+OURS = [HOST, '--virtual-time', os.path.join(HERE, 'run.lua')]
+TIMEOUT = 20
+JITTERS = ('--virtual=1', '--virtual=2', '--virtual=3')
+
+
+class Bench:
+    """Runs scenarios on both sides, each from a file of its own."""
+
+    def __init__(self, ours, amend, folder):
+        self.ours, self.amend, self.folder = ours, amend, folder
+
+    def file(self, scenario):
+        handle, path = tempfile.mkstemp('.json', dir=self.folder)
+        with os.fdopen(handle, 'w') as f:
+            json.dump(scenario, f)
+        return path
+
+    def our_trace(self, path):
+        try:
+            done = subprocess.run(
+                self.ours + [path], stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT, timeout=TIMEOUT)
+        except subprocess.TimeoutExpired:
+            return ['X timeout']
+        lines = done.stdout.decode(errors='replace').splitlines()
+        if done.returncode < 0:
+            lines.append('X killed by signal %d' % -done.returncode)
+        return lines
+
+    def poe_trace(self, path, clock='--virtual', amend=True):
+        more = ['--amend'] if amend else []
+        return gen.split(gen.run(path, clock, '--stats', *more))
+
+    def compare(self, scenario):
+        """(why skipped or None, POE's trace, our trace)"""
+        path = self.file(scenario)
+        try:
+            theirs, stats = self.poe_trace(path, amend=self.amend)
+            why = gen.bad(theirs, stats, scenario)
+            if why:
+                return why, theirs, None
+            ours = self.our_trace(path)
+            if ours == theirs:
+                return None, theirs, ours
+            if not self.amend and self.poe_trace(path)[0] != theirs:
+                return 'differs on purpose', theirs, ours
+            for clock in JITTERS:
+                if self.poe_trace(path, clock, self.amend)[0] != theirs:
+                    return 'depends on timing', theirs, ours
+            return None, theirs, ours
+        finally:
+            os.unlink(path)
+
+    def differs(self, scenario):
+        why, theirs, ours = self.compare(scenario)
+        return not why and theirs != ours
+
+
+def steps_of(scenario):
+    for name, session in scenario['sessions'].items():
+        for event, steps in session['on'].items():
+            for i, step in enumerate(steps):
+                yield (name, event, i), step
+
+
+def parts(scenario, level):
+    """the paths of what may be left out at this level"""
+    sessions = scenario['sessions']
+    if level == 'session':
+        return [(n,) for n in sessions]
+    if level == 'handler':
+        return [(n, e) for n, s in sessions.items() for e in s['on']]
+    if level == 'step':
+        return [path for path, _ in steps_of(scenario)]
+    if level == 'operation':
+        return [path + (j,) for path, step in steps_of(scenario)
+                for j in range(len(step))]
+    if level == 'arguments':
+        return [('args', n) for n, s in sessions.items() if 'args' in s] + [
+            path + (j, 'args') for path, step in steps_of(scenario)
+            for j, op in enumerate(step) if op.get('args')]
+    return [('pipes', p) for p in scenario.get('pipes', [])]
+
+
+def used_pipes(scenario):
+    return {op.get('p') for _, step in steps_of(scenario) for op in step}
+
+
+def without(scenario, paths):
+    """a copy of the scenario that lacks the parts at these paths"""
+    drop = set(paths)
+    result = copy.deepcopy(scenario)
+    sessions = {}
+    for name, session in result['sessions'].items():
+        if (name,) in drop:
+            continue
+        on = {}
+        for event, steps in session['on'].items():
+            if (name, event) in drop:
+                continue
+            on[event] = [
+                thinned(step, (name, event, i), drop)
+                for i, step in enumerate(steps)
+                if (name, event, i) not in drop]
+        session['on'] = on
+        if ('args', name) in drop:
+            session.pop('args')
+        sessions[name] = session
+    result['sessions'] = sessions
+    if 'roots' in result:
+        result['roots'] = [n for n in result['roots'] if n in sessions]
+    if 'runs' in result:
+        result['runs'] = [[n for n in run if n in sessions]
+                          for run in result['runs']]
+    if 'pipes' in result:
+        used = used_pipes(result)
+        result['pipes'] = [p for p in result['pipes']
+                           if ('pipes', p) not in drop or p in used]
+    return result
+
+
+def thinned(step, path, drop):
+    """the step without dropped operations, arguments and sessions"""
+    gone = {p[0] for p in drop if len(p) == 1}
+    kept = []
+    for j, op in enumerate(step):
+        if path + (j,) in drop or op['op'] == 'spawn' and op['name'] in gone:
+            continue
+        if path + (j, 'args') in drop:
+            op.pop('args')
+        kept.append(op)
+    return kept
+
+
+def shrink_level(scenario, level, differs):
+    items = parts(scenario, level)
+    size = max(1, len(items) // 2)
+    while size:
+        at = 0
+        while at < len(items):
+            smaller = without(scenario, items[at:at + size])
+            if smaller != scenario and differs(smaller):
+                scenario, items = smaller, parts(smaller, level)
+            else:
+                at += size
+        size //= 2
+    return scenario
+
+
+def shrink(scenario, differs):
+    levels = ('session', 'handler', 'step', 'operation', 'arguments', 'pipes')
+    while True:
+        before = scenario
+        for level in levels:
+            scenario = shrink_level(scenario, level, differs)
+        if scenario == before:
+            return scenario
+
+
+def show(scenario, theirs, ours):
+    print(gen.dump(scenario), end='')
+    print('--- POE\n+++ ours')
+    for line in difflib.ndiff(theirs, ours):
+        if not line.startswith('?'):
+            print(line)
+    sys.stdout.flush()
+
+
+def report(bench, name, scenario, options):
+    print('=== %s differs' % name, flush=True)
+    if not options.no_shrink:
+        scenario = shrink(scenario, bench.differs)
+    _, theirs, ours = bench.compare(scenario)
+    show(scenario, theirs, ours)
+    if options.keep:
+        with open(os.path.join(options.keep, name + '.json'), 'w') as f:
+            f.write(gen.dump(scenario))
+
+
+def search(bench, options):
+    """compares scenario after scenario, reports up to --stop of them"""
+    skipped, equal, different = {}, 0, 0
+    seeds = range(options.seed, options.seed + options.count)
+    pool = concurrent.futures.ThreadPoolExecutor(options.jobs)
+    tried = pool.map(lambda s: (s, bench.compare(gen.scenario(s))), seeds)
+    for seed, (why, theirs, ours) in tried:
+        if why:
+            skipped[why] = skipped.get(why, 0) + 1
+        elif theirs == ours:
+            equal += 1
+        else:
+            different += 1
+            report(bench, 'seed%d' % seed, gen.scenario(seed), options)
+            if different == options.stop:
+                break
+    pool.shutdown(cancel_futures=True)
+    print('equal %d, different %d, skipped %s' % (equal, different, skipped))
+    return different
+
+
+def one(bench, options):
+    with open(options.case) as f:
+        scenario = json.load(f)
+    why, theirs, ours = bench.compare(scenario)
+    if why:
+        print('skipped: %s' % why)
+    elif theirs != ours:
+        name = os.path.basename(options.case).split('.')[0]
+        report(bench, name, scenario, options)
+        return 1
+    return 0
+
+
+def arguments():
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--seed', type=int, default=1)
+    parser.add_argument('--count', type=int, default=200)
+    parser.add_argument('--case', help='this scenario instead of random ones')
+    parser.add_argument('--jobs', type=int, default=2)
+    parser.add_argument('--stop', type=int, default=5,
+                        help='end after so many differences')
+    parser.add_argument('--plain', action='store_true',
+                        help='compare with POE as it is')
+    parser.add_argument('--no-shrink', action='store_true')
+    parser.add_argument('--keep', metavar='DIR',
+                        help='put the shrunk scenarios there')
+    parser.add_argument('--ours', metavar='COMMAND', type=shlex.split,
+                        default=OURS, help='instead of our interpreter')
+    return parser.parse_args()
+
+
+def main():
+    options = arguments()
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(options.ours, not options.plain, folder)
+        found = one(bench, options) if options.case else search(bench, options)
+    sys.exit(1 if found else 0)
+
+
+if __name__ == '__main__':
+    main()
