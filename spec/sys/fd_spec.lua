@@ -321,6 +321,36 @@ describe("a descriptor object", function()
     end)
   end)
 
+  it("answers EMFILE when the process may open no more, and loses none",
+    function()
+      local out = fixture.run([[
+        local listener = sys.tcp.listen {}
+        local _, port = listener:getsockname()
+        local client = sys.tcp.connect { port = port }
+        local all = {}
+        repeat
+          local object, message, code = sys.open("/dev/null")
+          all[#all + 1] = object
+        until not object
+        local function check(value, message, code)
+          assert(value == nil and code == "EMFILE", message)
+        end
+        for _ = 1, 100 do
+          check(sys.open("/dev/null"))
+          check(sys.dup(0))
+          check(sys.tcp.listen {})
+          check(sys.unix.connect { path = "/nowhere" })
+          check(listener:accept())
+          all[#all]:close() -- one is too few for those that make two
+          check(sys.pipe())
+          check(sys.socketpair())
+          all[#all] = assert(sys.open("/dev/null"))
+        end
+        print("ok", client:is_closed())
+      ]], "ulimit -n 64;")
+      assert.equal("ok\tfalse\n", out)
+    end)
+
   it("is still the module's own when the module is opened again", function()
     local r, w = keep(sys.pipe())
     package.loaded["poe.sys"] = nil

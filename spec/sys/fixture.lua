@@ -83,14 +83,17 @@ local function quote(text)
 end
 
 --- Runs a script, given as text, in a process of its own.
+---@param script string
+---@param prelude? string shell commands that come before
 ---@return string output, string kind "exit" or "signal", integer code
-function fixture.run(script)
+function fixture.run(script, prelude)
   local name = os.tmpname()
   local file = assert(io.open(name, "w"))
   file:write(("package.path, package.cpath = %q, %q\n"):format(
     package.path, package.cpath), "local sys = require 'poe.sys'\n", script)
   file:close()
-  local command = ("exec %s %s 2>&1"):format(quote(interpreter()), name)
+  local command = ("%s exec %s %s 2>&1"):format(prelude or "",
+    quote(interpreter()), name)
   local pipe = assert(io.popen(command))
   local output = pipe:read("a")
   local _, kind, code = pipe:close()

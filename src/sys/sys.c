@@ -161,8 +161,9 @@ static void ignore_sigpipe(void) {
     signal(SIGPIPE, SIG_IGN);
 }
 
-/* Fills the metatable on top; the methods are its __index. */
+/* Fills the metatable at the index; the methods are its __index. */
 static void fill_class(lua_State *L, enum sys_class class) {
+  lua_pushvalue(L, (int)class);
   sys_add_metamethods(L);
   lua_newtable(L); /* [.., metatable, methods] */
   sys_add_fd_methods(L);
@@ -171,22 +172,18 @@ static void fill_class(lua_State *L, enum sys_class class) {
     sys_add_sockopt_methods(L);
   }
   lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
 }
 
 SYS_EXPORT int luaopen_poe_sys(lua_State *L);
 
-/* Opened again, it finds its classes, so that old objects are still its own. */
+/* Opened again, it renews its classes, so that old objects are still its own. */
 int luaopen_poe_sys(lua_State *L) {
   lua_settop(L, 0);
-  bool is_new = luaL_newmetatable(L, "poe.sys.fd");
+  luaL_newmetatable(L, "poe.sys.fd");
   luaL_newmetatable(L, "poe.sys.socket"); /* [fd, socket] */
-  if (is_new) {
-    lua_pushvalue(L, SYS_FD);
-    fill_class(L, SYS_FD);
-    lua_pushvalue(L, SYS_SOCKET);
-    fill_class(L, SYS_SOCKET);
-  }
-  lua_settop(L, SYS_SOCKET);
+  fill_class(L, SYS_FD);
+  fill_class(L, SYS_SOCKET);
   lua_newtable(L); /* [fd, socket, module] */
   sys_open_fd(L);
   sys_open_net(L);
