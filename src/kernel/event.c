@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * event.c -- posting, calling, dispatching, discarding.
+ *
+ * The only caller of ops->dispatch.  A queued event counts in the sessions at
+ * both ends (poe__count_in), which keeps them alive, and holds them, which
+ * keeps their memory.  An event whose session is freed stays in the FIFO as a
+ * husk (dest NULL) with nothing in it.
+ *
+ * POE: Resource/Events.pm, and dispatch in Kernel.pm.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "internal.h"
+
+/* ---- counting --------------------------------------------------------------- */
+
+void poe__count_in(poe_kernel *k, poe_session *dest, poe_session *source) {
+  k->events++;
+  dest->holds++;
+  if (dest->to++ == 0) poe__session_ref(k, dest);
+  if (dest == source) return;
+  source->holds++;
+  if (source->from++ == 0 && !(source->flags & POE__DEAD))
+    poe__session_ref(k, source);
+}
+
+void poe__count_out(poe_kernel *k, poe_session *dest, poe_session *source) {
+  k->events--;
+  if (--dest->to == 0 && !(dest->flags & POE__DEAD))
+    poe__session_unref(k, dest);
+  if (dest != source) {
+    if (--source->from == 0 && !(source->flags & POE__DEAD))
+      poe__session_unref(k, source);
+    poe__session_release(k, source);
+  }
+  poe__session_release(k, dest);
+}
+
+void poe__discard(poe_kernel *k, unsigned n, const uint64_t *words) {
+  if (n) k->ops->discard(k->ud, (struct poe_payload){n, words});
+}
+
+static void drop_names(poe_kernel *k, const struct poe__message *m) {
+  poe__name_drop(k, m->event);
+  poe__name_drop(k, m->from);
+  poe__name_drop(k, m->file);
+}
+
+void poe__message_drop(poe_kernel *k, struct poe__message *m,
+                       const uint64_t *words) {
+  poe__discard(k, (unsigned)m->n - m->own, words + m->own);
+  drop_names(k, m);
+}
+
+/* ---- the FIFO ---------------------------------------------------------------- */
+
+/* Due now; the clock is read only if a timer could come between. */
+static int64_t post_due(poe_kernel *k) {
+  int64_t now = k->timers ? poe__now(k) : k->now_ns;
+  if (now < k->queue.last_due_ns) now = k->queue.last_due_ns;
+  return k->queue.last_due_ns = now;
+}
+
+static void link_to_dest(poe_session *dest, struct poe__post *post) {
+  post->next_of_dest = NULL;
+  if (dest->last_post)
+    dest->last_post->next_of_dest = post;
+  else
+    dest->first_post = post;
+  dest->last_post = post;
+}
+
+/* The FIFO's oldest is also its session's oldest. */
+static void unlink_from_dest(poe_session *dest, struct poe__post *post) {
+  dest->first_post = post->next_of_dest;
+  if (!dest->first_post) dest->last_post = NULL;
+}
+
+int poe__enqueue(poe_kernel *k, const struct poe__send *send) {
+  unsigned n = send->nown + send->args.n;
+  struct poe__post *post = poe__fifo_push(k, n);
+  if (!post) return -ENOMEM;
+  post->due_ns = post_due(k);
+  post->seq = k->queue.seq++;
+  post->m = (struct poe__message){
+      .dest = send->dest,
+      .source = send->source,
+      .event = poe__name_keep(send->event),
+      .from = poe__name_keep(send->from),
+      .file = poe__name_keep(send->origin.file),
+      .line = send->origin.line,
+      .type = (uint16_t)send->type,
+      .n = (uint16_t)n,
+      .own = (uint16_t)send->nown,
+  };
+  uint64_t *words = post->words;
+  for (unsigned i = 0; i < send->nown; i++) *words++ = send->own[i];
+  for (unsigned i = 0; i < send->args.n; i++) *words++ = send->args.words[i];
+  link_to_dest(send->dest, post);
+  poe__count_in(k, send->dest, send->source);
+  if (POE__UNLIKELY(k->trace & POE_TRACE_EVENTS))
+    poe_log(k, "<ev> enqueued event %llu ``%s'' from %s to %s",
+            (unsigned long long)post->seq, send->event->text,
+            poe__label(send->source), poe__label(send->dest));
+  return 0;
+}
+
+void poe__event_clear_session(poe_kernel *k, poe_session *s) {
+  struct poe__post *post = s->first_post;
+  s->first_post = s->last_post = NULL;
+  while (post) {
+    struct poe__post *next = post->next_of_dest;
+    poe_session *source = post->m.source;
+    post->m.dest = NULL;
+    poe__message_drop(k, &post->m, post->words);
+    poe__count_out(k, s, source);
+    post = next;
+  }
+}
+
+void poe__event_fini(poe_kernel *k) {
+  struct poe__post *post;
+  while ((post = poe__fifo_head(k))) {
+    poe__fifo_pop(k, post);
+    if (!post->m.dest) continue;
+    unlink_from_dest(post->m.dest, post);
+    poe__message_drop(k, &post->m, post->words);
+    poe__count_out(k, post->m.dest, post->m.source);
+  }
+  poe__fifo_fini(k);
+}
+
+/* ---- dispatch ------------------------------------------------------------------ */
+
+poe_name *poe__active_event(const poe_kernel *k) {
+  return k->frame && !(k->frame->session->flags & POE__DEAD)
+             ? k->frame->active
+             : NULL;
+}
+
+struct poe_frame poe__frame(poe_kernel *k, poe_session *dest,
+                            poe_session *sender, poe_name *event,
+                            unsigned type) {
+  (void)k;
+  return (struct poe_frame){.session = dest,
+                            .sender = sender,
+                            .event = event,
+                            .active = event,
+                            .type = (uint16_t)type,
+                            .active_type = (uint16_t)type};
+}
+
+static void trace_dispatch(poe_kernel *k, const struct poe_frame *f) {
+  poe_log(k, "<ev> dispatching event ``%s'' from %s to %s", f->event->text,
+          poe__label(f->sender), poe__label(f->session));
+}
+
+enum poe_outcome poe__dispatch(poe_kernel *k, struct poe_frame *f,
+                               struct poe_dispatch *d,
+                               struct poe_value *result) {
+  if (POE__UNLIKELY(k->trace & POE_TRACE_EVENTS)) trace_dispatch(k, f);
+  poe_session *session = f->session, *sender = f->sender;
+  d->frame = f;
+  f->outer = k->frame;
+  k->frame = f;
+  k->depth++;
+  session->holds++;
+  session->running++;
+  sender->holds++;
+  enum poe_outcome outcome = k->ops->dispatch(k->ud, d, result);
+  k->depth--;
+  k->frame = f->outer;
+  session->running--;
+  poe__session_release(k, sender);
+  poe__session_release(k, session);
+  return outcome;
+}
+
+void poe__set_exception(poe_kernel *k, const struct poe_value *exception) {
+  if (k->has_exception) {
+    k->ops->combine(k->ud, &k->exception, exception);
+    return;
+  }
+  k->exception = *exception;
+  k->has_exception = 1;
+}
+
+void poe__died(poe_kernel *k, const struct poe_frame *f,
+               const struct poe_value *exception) {
+  poe_session *s = f->session;
+  int ends_run = !k->catching || (f->type & POE_EV_DIE) ||
+                 (s->flags & (POE__DEAD | POE__IS_ROOT));
+  if (!ends_run) {
+    struct poe__send send = {.dest = s,
+                             .source = &k->root,
+                             .event = k->n_die,
+                             .type = POE_EV_DIE,
+                             .args = {exception->n, exception->words}};
+    if (poe__enqueue(k, &send) == 0) return;
+  }
+  poe__set_exception(k, exception);
+}
+
+static void deliver_post(poe_kernel *k, struct poe__message *m,
+                         const uint64_t *words) {
+  struct poe_frame f = {.session = m->dest,
+                        .sender = m->source,
+                        .event = poe__name_at(k, m->event),
+                        .from = poe__name_at(k, m->from),
+                        .file = poe__name_at(k, m->file),
+                        .line = m->line,
+                        .type = m->type,
+                        .active_type = m->type};
+  f.active = f.event;
+  struct poe_dispatch d = {
+      .args = {(unsigned)m->n - m->own, words + m->own}};
+  if (POE__UNLIKELY(m->type & POE_EV_SIGCHLD)) {
+    d.nleads = 3;
+    d.leads[0] = (struct poe_lead){POE_LEAD_NAME, {.name = k->n_chld}};
+    d.leads[1] = (struct poe_lead){POE_LEAD_INT, {.i = (int64_t)words[0]}};
+    d.leads[2] = (struct poe_lead){POE_LEAD_INT, {.i = (int64_t)words[1]}};
+  }
+  struct poe_value exception = {0};
+  if (poe__dispatch(k, &f, &d, &exception) == POE_DIED)
+    poe__died(k, &f, &exception);
+}
+
+void poe__deliver(poe_kernel *k, struct poe__message *m,
+                  const uint64_t *words) {
+  struct poe__message copy = *m; /* the record may go while handlers run */
+  poe__session_hold(copy.dest);
+  poe__session_hold(copy.source);
+  poe__count_out(k, copy.dest, copy.source);
+  if (copy.type & (POE_EV_SIGNAL | POE_EV_DIE))
+    poe__signal_deliver(k, &copy, words);
+  else if (!(copy.type & POE_EV_GC) && !(copy.dest->flags & POE__IS_ROOT))
+    deliver_post(k, &copy, words);
+  else
+    poe__discard(k, (unsigned)copy.n - copy.own, words + copy.own);
+  drop_names(k, &copy);
+  poe__session_release(k, copy.source);
+  poe__session_release(k, copy.dest);
+}
+
+/* ---- post and call ------------------------------------------------------------------ */
+
+int poe_post(poe_kernel *k, poe_session *dest, poe_name *event,
+             struct poe_origin origin, struct poe_payload args) {
+  if (POE__UNLIKELY(poe__session_accepts(dest))) return -ESRCH;
+  struct poe__send send = {.dest = dest,
+                           .source = poe_active_session(k),
+                           .event = event,
+                           .from = poe__active_event(k),
+                           .origin = origin,
+                           .type = POE_EV_POST,
+                           .args = args};
+  return poe__enqueue(k, &send);
+}
+
+/* A failure in a called handler: whose is it? */
+static int call_died(poe_kernel *k, const struct poe_frame *f, int is_self,
+                     const struct poe_value *exception,
+                     struct poe_value *error) {
+  if (is_self || !k->catching) {
+    *error = *exception;
+    return -POE_ERAISE;
+  }
+  poe__died(k, f, exception);
+  return -POE_EDIED;
+}
+
+int poe_call(poe_kernel *k, poe_session *dest, poe_name *event,
+             struct poe_origin origin, void *direct, struct poe_value *error) {
+  poe_session *me = poe_active_session(k);
+  if (k->depth >= POE__DEPTH_MAX) return -POE_EDEEP;
+  if (dest->flags & POE__DEAD) return -ESRCH;
+  if (dest->flags & POE__IS_ROOT) return 0;
+  int is_self = dest == me;
+  struct poe_frame f = {.session = dest,
+                        .sender = me,
+                        .event = event,
+                        .active = is_self ? k->frame->active : event,
+                        .from = poe__active_event(k),
+                        .file = origin.file,
+                        .line = origin.line,
+                        .type = POE_EV_CALL,
+                        .active_type = is_self ? k->frame->active_type
+                                               : (uint16_t)POE_EV_CALL};
+  struct poe_dispatch d = {.direct = direct};
+  struct poe_value exception = {0};
+  poe_name_ref(event); /* the caller's may be dropped by its own handler */
+  enum poe_outcome outcome = poe__dispatch(k, &f, &d, &exception);
+  int err = 0;
+  if (outcome == POE_UNHANDLED) err = -ENOSYS;
+  if (outcome == POE_DIED) err = call_died(k, &f, is_self, &exception, error);
+  poe_name_unref(k, event);
+  return err;
+}
+
+size_t poe_event_count(const poe_kernel *k) { return k->events; }

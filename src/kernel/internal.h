@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * internal.h -- what the kernel's files share: structs and poe__ functions.
+ *
+ * Ownership, from top to bottom:
+ * - The kernel owns the sessions; a session owns its timers, aliases and all
+ *   that hangs on its `owned` list.  Freeing a session frees these.
+ * - A session that was freed stays in memory, dead, while `holds` says that a
+ *   frame, a queued event or a walk still points at it.
+ * - Every pointer or index to a name is one reference.
+ * - A payload belongs to the struct that keeps it, until dispatch or discard.
+ *
+ * Order in every resource file: init, clear_session, fini, then operations.
+ * All memory an operation needs is got before the first link is changed.
+ */
+#ifndef POE_INTERNAL_H
+#define POE_INTERNAL_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "list.h"
+#include "map.h"
+#include "poe.h"
+#include "queue.h"
+
+#define POE__LIKELY(x) __builtin_expect(!!(x), 1)
+#define POE__UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+/* Deepest nesting of calls; each level costs about 1 KiB of C stack. */
+#define POE__DEPTH_MAX 1000
+/* Alarms in the past that may jump the queue in one slice. */
+#define POE__JUMPS_MAX 256
+/* After this long a slice pauses for descriptors and signals. */
+#define POE__SHARE_NS 1000000
+/* How many events may pass between two looks at the clock in a slice. */
+#define POE__SHARE_EVENTS 16
+
+struct poe_name {
+  struct poe__link link;
+  uint32_t refs;
+  uint32_t id; /* index in k->names.by_id, used again after the name is gone */
+  size_t len;
+  char text[];
+};
+
+struct poe__names {
+  struct poe__map map;
+  poe_name **by_id; /* [0] is never used: 0 means "no name" */
+  uint32_t count, room, free_head;
+};
+
+enum poe__session_flag {
+  POE__DEAD = 1,    /* freed; only holds keep the memory */
+  POE__DOOMED = 2,  /* in its stop sequence: nothing may keep it alive */
+  POE__IS_ROOT = 4  /* the kernel's own */
+};
+
+struct poe_session {
+  struct poe__link by_id;
+  uint64_t id;
+  uint64_t data; /* the host's */
+  poe_session *parent;
+  struct poe__list sibling, children;
+  struct poe__list idle;     /* in k->idle or in a sweep, while refs is 0 */
+  struct poe__list groups;   /* timers by name, see timer.c */
+  struct poe__list aliases;  /* in the order set */
+  struct poe__list owned;    /* struct poe__owned of every other kind */
+  struct poe__post *first_post, *last_post; /* waiting in the FIFO for it */
+  uint32_t refs;   /* why it lives: see poe__session_ref */
+  uint32_t to;     /* events queued to it */
+  uint32_t from;   /* events it has queued to others */
+  uint32_t holds;  /* pointers that must not dangle */
+  uint32_t running; /* frames in which it handles an event */
+  uint32_t walk;   /* stamp of the last walk over children, see session.c */
+  uint32_t tags;   /* tags held on it */
+  uint8_t flags;
+};
+
+enum poe__owned_kind {
+  POE__OWNED_SELECT,
+  POE__OWNED_SIGNAL,
+  POE__OWNED_CHILD,
+  POE__OWNED_TAG
+};
+
+/* First member of everything that dies with its session. */
+struct poe__owned {
+  struct poe__list node;
+  poe_session *session;
+  enum poe__owned_kind kind;
+};
+
+/* Where a watcher was made: held by name index, one reference each. */
+struct poe__where {
+  uint32_t from, file, line;
+};
+
+struct poe__ready {
+  int fd;
+  unsigned mask;
+};
+
+struct poe__fd;
+
+struct poe__selects {
+  struct poe__fd **by_fd; /* NULL where nobody watches */
+  int room;
+  struct poe__map watchers;   /* by (session, fd, mode) */
+  struct poe__list always;    /* files that epoll refuses: ready at all times */
+  size_t count;               /* watchers */
+  size_t always_active;       /* ... and always ready */
+  struct poe__ready *ready;
+  size_t nready, ready_room;
+  uint32_t pass;              /* stamp of the dispatch pass */
+};
+
+#define POE__SIGNALS 65
+
+struct poe__signals {
+  struct poe__map watchers; /* by (session, signal) */
+  struct poe__map signals;  /* by name: who is watched at all */
+  uint32_t caught[POE__SIGNALS];
+  int any_caught;
+  int os_watched;       /* signals registered with the loop */
+  int *handled;         /* of the signal dispatch under way, or NULL */
+};
+
+struct poe__children {
+  struct poe__map watchers; /* by (session, pid) */
+  struct poe__map pids;     /* by pid */
+  struct poe__list records; /* the same, in the order first known */
+  size_t own;               /* forked by the kernel, not yet reaped */
+  int reap; /* an exit was seen or may have been missed */
+  int watching; /* SIGCHLD is registered with the loop */
+};
+
+struct poe_kernel {
+  const struct poe_ops *ops;
+  void *ud;
+  poe_alloc_fn alloc;
+  void *alloc_ud;
+  size_t allocations;
+
+  /* hot: the queue and what a dispatch touches */
+  struct poe__queue queue;
+  size_t events;  /* live ones: posts and timers */
+  size_t timers;
+  struct poe_frame *frame;
+  unsigned depth;
+  unsigned trace, assertions;
+  int64_t now_ns;    /* the last reading; never falls */
+  int64_t offset_ns; /* wall clock minus monotonic, at the last reading */
+
+  /* the slice: see kernel.c */
+  int64_t slice_ns;  /* timers due by then belong to it */
+  uint64_t slice_seq; /* posts before this belong to it */
+  int64_t polled_ns; /* when the loop was last looked at */
+  int slice_open, slice_unread, jumps;
+  int running, catching;
+  int error; /* what cannot be told otherwise: -ENOMEM, the loop's */
+  int has_exception;
+  struct poe_value exception;
+
+  poe_session root;
+  struct poe__map sessions;
+  uint64_t last_id;
+  uint32_t walk;
+  struct poe__list idle;
+
+  struct poe__names names;
+  struct poe__map aliases;
+  struct poe__map tags;
+  size_t tagged; /* sessions with at least one tag */
+  struct poe__map timer_groups;
+  struct poe__map timer_ids;
+  int64_t last_timer;
+  struct poe__selects selects;
+  struct poe__signals signals;
+  struct poe__children children;
+
+  const struct poe_loop_ops *loop_ops;
+  poe_loop *loop; /* NULL until first needed */
+  struct poe_clock clock;
+  int64_t virtual_ns, virtual_epoch_ns;
+  char id[96];
+  unsigned forks;
+  pid_t pid;
+
+  poe_name *n_start, *n_stop, *n_child, *n_parent, *n_gc;
+  poe_name *n_idle, *n_zombie, *n_die, *n_chld, *n_uidestroy;
+};
+
+/* alloc.c: sizes are the caller's to remember. */
+void *poe__alloc(poe_kernel *k, size_t size);
+void *poe__zalloc(poe_kernel *k, size_t size);
+void poe__free(poe_kernel *k, void *p, size_t size);
+/* Grow an array to hold `need` items, by doubling: 0 or -ENOMEM. */
+int poe__grow(poe_kernel *k, void **p, size_t item, size_t *room,
+              size_t need);
+
+/* name.c */
+int poe__name_init(poe_kernel *k);
+void poe__name_fini(poe_kernel *k);
+static inline poe_name *poe__name_at(const poe_kernel *k, uint32_t id) {
+  return k->names.by_id[id];
+}
+/* One reference more, by index; 0 for NULL. */
+static inline uint32_t poe__name_keep(poe_name *name) {
+  if (!name) return 0;
+  name->refs++;
+  return name->id;
+}
+void poe__name_free(poe_kernel *k, poe_name *name);
+static inline void poe__name_drop(poe_kernel *k, uint32_t id) {
+  if (id && --k->names.by_id[id]->refs == 0)
+    poe__name_free(k, k->names.by_id[id]);
+}
+
+/* clock.c: a fresh reading of both clocks into now_ns and offset_ns. */
+int64_t poe__now(poe_kernel *k);
+int64_t poe__to_epoch(const poe_kernel *k, int64_t mono_ns);
+void poe__clock_init(poe_kernel *k, const struct poe_clock *clock);
+
+/* event.c */
+/* Run a handler; death is not yet dealt with. */
+enum poe_outcome poe__dispatch(poe_kernel *k, struct poe_frame *frame,
+                               struct poe_dispatch *d,
+                               struct poe_value *result);
+/* A handler of this frame failed: make it DIE, or the run's exception. */
+void poe__died(poe_kernel *k, const struct poe_frame *frame,
+               const struct poe_value *exception);
+void poe__set_exception(poe_kernel *k, const struct poe_value *exception);
+/* A frame for an event that the kernel itself sends. */
+struct poe_frame poe__frame(poe_kernel *k, poe_session *dest,
+                            poe_session *sender, poe_name *event,
+                            unsigned type);
+/* Queue a post; args after `own` kernel words. */
+struct poe__send {
+  poe_session *dest, *source;
+  poe_name *event, *from;
+  struct poe_origin origin;
+  unsigned type;
+  unsigned nown;
+  uint64_t own[2];
+  struct poe_payload args;
+};
+int poe__enqueue(poe_kernel *k, const struct poe__send *send);
+/* Bookkeeping of an event that enters or leaves the queue. */
+void poe__count_in(poe_kernel *k, poe_session *dest, poe_session *source);
+void poe__count_out(poe_kernel *k, poe_session *dest, poe_session *source);
+/* Drop what a message keeps: names and words. */
+void poe__message_drop(poe_kernel *k, struct poe__message *m,
+                       const uint64_t *words);
+/* Run one event that has left the queue. */
+void poe__deliver(poe_kernel *k, struct poe__message *m,
+                  const uint64_t *words);
+void poe__event_clear_session(poe_kernel *k, poe_session *s);
+void poe__event_fini(poe_kernel *k);
+void poe__discard(poe_kernel *k, unsigned n, const uint64_t *words);
+poe_name *poe__active_event(const poe_kernel *k);
+
+/* session.c */
+void poe__session_init(poe_kernel *k);
+void poe__session_fini(poe_kernel *k);
+void poe__session_ref(poe_kernel *k, poe_session *s);
+void poe__session_unref(poe_kernel *k, poe_session *s);
+static inline void poe__session_hold(poe_session *s) { s->holds++; }
+void poe__session_release(poe_kernel *k, poe_session *s);
+void poe__session_stop(poe_kernel *k, poe_session *s);
+void poe__sweep(poe_kernel *k);
+/* May this session take on something that keeps it alive?  0 or -ESRCH. */
+int poe__session_accepts(const poe_session *s);
+/*
+ * A session and its descendants, breadth first, siblings oldest first; each
+ * is held until poe__walk_free.
+ */
+struct poe__walk {
+  poe_session **at;
+  size_t count, room;
+};
+int poe__walk_add(poe_kernel *k, struct poe__walk *w, poe_session *s);
+int poe__walk_tree(poe_kernel *k, struct poe__walk *w, poe_session *s);
+void poe__walk_free(poe_kernel *k, struct poe__walk *w);
+
+/* timer.c */
+struct poe__message *poe__timer_message(struct poe__timer *t);
+const uint64_t *poe__timer_words(const struct poe__timer *t);
+void poe__timer_set_index(struct poe__timer *t, uint32_t index);
+/* Take a timer out of everything but memory. */
+void poe__timer_detach(poe_kernel *k, struct poe__timer *t);
+void poe__timer_free(poe_kernel *k, struct poe__timer *t);
+void poe__timer_clear_session(poe_kernel *k, poe_session *s);
+void poe__timer_fini(poe_kernel *k);
+
+/* alias.c, extref.c */
+void poe__alias_clear_session(poe_kernel *k, poe_session *s);
+void poe__alias_fini(poe_kernel *k);
+void poe__extref_drop(poe_kernel *k, struct poe__owned *owned);
+void poe__extref_fini(poe_kernel *k);
+
+/* select.c */
+void poe__select_init(poe_kernel *k);
+void poe__select_drop(poe_kernel *k, struct poe__owned *owned);
+void poe__select_fini(poe_kernel *k);
+/* Run the handlers of what the loop has recorded. */
+void poe__select_dispatch(poe_kernel *k);
+
+/* signal.c */
+void poe__signal_init(poe_kernel *k);
+void poe__signal_drop(poe_kernel *k, struct poe__owned *owned);
+void poe__signal_fini(poe_kernel *k);
+int poe__signal_queue(poe_kernel *k, poe_session *dest, poe_name *signal);
+void poe__signal_deliver(poe_kernel *k, struct poe__message *m,
+                         const uint64_t *words);
+/* DIE for a session that is gone: to `first` and its ancestors, now. */
+void poe__signal_die_up(poe_kernel *k, poe_session *first,
+                        struct poe_value *exception);
+void poe__signal_collect(poe_kernel *k);
+int poe__signal_is_watched(poe_kernel *k, const poe_name *signal);
+const char *poe__signal_name(int signum, char buf[16]);
+
+/* child.c */
+void poe__child_init(poe_kernel *k);
+void poe__child_drop(poe_kernel *k, struct poe__owned *owned);
+void poe__child_fini(poe_kernel *k);
+int poe__child_awaited(poe_kernel *k);
+void poe__child_reap(poe_kernel *k);
+void poe__child_forked_off(poe_kernel *k, pid_t pid);
+void poe__child_has_forked(poe_kernel *k);
+void poe__child_report_left(poe_kernel *k);
+/* SIGCHLD is needed as long as a pid or CHLD itself is watched. */
+void poe__child_update(poe_kernel *k);
+
+/* kernel.c */
+int poe__loop_open(poe_kernel *k);
+
+/* the bridges */
+extern const struct poe_loop_ops poe__loop_uv;
+
+/* trace.c */
+#define POE__TRACE(k, topic, ...)                   \
+  do {                                              \
+    if (POE__UNLIKELY((k)->trace & (topic)))        \
+      poe_log((k), __VA_ARGS__);                    \
+  } while (0)
+const char *poe__label(const poe_session *s); /* one of four buffers */
+
+#endif

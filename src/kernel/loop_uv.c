@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * loop_uv.c -- the bridge to libuv: one uv_poll for each descriptor, one
+ * uv_signal for each signal, and a timer that only bounds the wait.
+ *
+ * The only owner of uv handles; each is freed in its close callback.  The
+ * callbacks record and return: no user code runs inside uv_run.
+ *
+ * libuv counts in milliseconds.  A wait is therefore cut: all but its last
+ * two milliseconds through uv_run, the rest by ppoll(2) on the loop's own
+ * descriptor, which has the resolution of the system's timers.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+#include "internal.h"
+
+#define FINE_NS 2000000
+
+struct poller {
+  uv_poll_t uv;
+  struct poe_loop *loop;
+  int fd;
+  unsigned mask;
+};
+
+struct catcher {
+  uv_signal_t uv;
+  struct poe_loop *loop;
+};
+
+struct poe_loop {
+  poe_kernel *k;
+  uv_loop_t uv;
+  uv_timer_t timer;
+  struct poller **by_fd;
+  size_t room;
+  struct catcher *by_signal[POE__SIGNALS];
+  int recorded; /* something in this wait */
+};
+
+static int to_uv(unsigned mask) {
+  return (mask & 1u << POE_RD ? UV_READABLE : 0) |
+         (mask & 1u << POE_WR ? UV_WRITABLE : 0) |
+         (mask & 1u << POE_EX ? UV_PRIORITIZED : 0);
+}
+
+static unsigned from_uv(int events) {
+  return (events & UV_READABLE ? 1u << POE_RD : 0) |
+         (events & UV_WRITABLE ? 1u << POE_WR : 0) |
+         (events & UV_PRIORITIZED ? 1u << POE_EX : 0);
+}
+
+/* ---- descriptors ------------------------------------------------------------- */
+
+static void on_poll(uv_poll_t *uv, int status, int events) {
+  struct poller *p = (struct poller *)(void *)uv;
+  p->loop->recorded = 1;
+  if (status < 0) {
+    /* An error is for whoever reads or writes to find out.  libuv has
+       stopped the handle; it must go on, as readiness is a level. */
+    poe_loop_ready(p->loop->k, p->fd, p->mask);
+    uv_poll_start(&p->uv, to_uv(p->mask), on_poll);
+    return;
+  }
+  poe_loop_ready(p->loop->k, p->fd, from_uv(events) & p->mask);
+}
+
+static void on_poll_closed(uv_handle_t *h) {
+  struct poller *p = (struct poller *)(void *)h;
+  poe__free(p->loop->k, p, sizeof *p);
+}
+
+static int make_poller(poe_loop *l, int fd, struct poller **out) {
+  int err = 0;
+  size_t old = l->room;
+  err = poe__grow(l->k, (void **)&l->by_fd, sizeof *l->by_fd, &l->room,
+                  (size_t)fd + 1);
+  if (err) return err;
+  memset(l->by_fd + old, 0, (l->room - old) * sizeof *l->by_fd);
+  struct poller *p = poe__zalloc(l->k, sizeof *p);
+  if (!p) return -ENOMEM;
+  p->loop = l;
+  p->fd = fd;
+  err = uv_poll_init(&l->uv, &p->uv, fd);
+  if (err) {
+    poe__free(l->k, p, sizeof *p);
+    return err;
+  }
+  *out = l->by_fd[fd] = p;
+  return 0;
+}
+
+static int uv_watch_fd(poe_loop *l, int fd, unsigned mask) {
+  struct poller *p = (size_t)fd < l->room ? l->by_fd[fd] : NULL;
+  if (!p) {
+    int err = make_poller(l, fd, &p);
+    if (err) return err;
+  }
+  p->mask = mask;
+  return mask ? uv_poll_start(&p->uv, to_uv(mask), on_poll)
+              : uv_poll_stop(&p->uv);
+}
+
+static void uv_ignore_fd(poe_loop *l, int fd) {
+  struct poller *p = (size_t)fd < l->room ? l->by_fd[fd] : NULL;
+  if (!p) return;
+  l->by_fd[fd] = NULL;
+  uv_close((uv_handle_t *)&p->uv, on_poll_closed);
+}
+
+/* ---- signals --------------------------------------------------------------------- */
+
+static void on_signal(uv_signal_t *uv, int signum) {
+  struct catcher *c = (struct catcher *)(void *)uv;
+  c->loop->recorded = 1;
+  poe_loop_caught(c->loop->k, signum);
+}
+
+static void on_signal_closed(uv_handle_t *h) {
+  struct catcher *c = (struct catcher *)(void *)h;
+  poe__free(c->loop->k, c, sizeof *c);
+}
+
+static int uv_watch_signal(poe_loop *l, int signum) {
+  struct catcher *c = poe__zalloc(l->k, sizeof *c);
+  if (!c) return -ENOMEM;
+  c->loop = l;
+  int err = uv_signal_init(&l->uv, &c->uv);
+  if (err) {
+    poe__free(l->k, c, sizeof *c);
+    return err;
+  }
+  l->by_signal[signum] = c;
+  return uv_signal_start(&c->uv, on_signal, signum);
+}
+
+static void uv_ignore_signal(poe_loop *l, int signum) {
+  struct catcher *c = l->by_signal[signum];
+  if (!c) return;
+  l->by_signal[signum] = NULL;
+  uv_close((uv_handle_t *)&c->uv, on_signal_closed);
+}
+
+/* ---- waiting ----------------------------------------------------------------------- */
+
+static void on_timer(uv_timer_t *timer) { (void)timer; }
+
+static void block(poe_loop *l, int64_t ns) {
+  struct pollfd p = {uv_backend_fd(&l->uv), POLLIN, 0};
+  struct timespec t = {(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
+  ppoll(&p, 1, ns < 0 ? NULL : &t, NULL);
+}
+
+static void wait_coarsely(poe_loop *l, int64_t ns) {
+  uv_update_time(&l->uv);
+  uv_timer_start(&l->timer, on_timer, (uint64_t)(ns / 1000000) - 1, 0);
+  uv_run(&l->uv, UV_RUN_ONCE);
+  uv_timer_stop(&l->timer);
+}
+
+static int uv_wait(poe_loop *l, int64_t ns) {
+  l->recorded = 0;
+  if (ns == 0) {
+    uv_run(&l->uv, UV_RUN_NOWAIT);
+  } else if (!uv_loop_alive(&l->uv)) {
+    block(l, ns);
+  } else if (ns < 0) {
+    uv_run(&l->uv, UV_RUN_ONCE);
+  } else if (ns >= FINE_NS) {
+    wait_coarsely(l, ns);
+  } else {
+    uv_run(&l->uv, UV_RUN_NOWAIT);
+    if (l->recorded) return 0;
+    block(l, ns);
+    uv_run(&l->uv, UV_RUN_NOWAIT);
+  }
+  return 0;
+}
+
+/* ---- open and close ------------------------------------------------------------------ */
+
+static int uv_open_loop(poe_kernel *k, poe_loop **out) {
+  poe_loop *l = poe__zalloc(k, sizeof *l);
+  if (!l) return -ENOMEM;
+  l->k = k;
+  int err = uv_loop_init(&l->uv);
+  if (err) {
+    poe__free(k, l, sizeof *l);
+    return err;
+  }
+  uv_timer_init(&l->uv, &l->timer);
+  *out = l;
+  return 0;
+}
+
+static void uv_close_loop(poe_loop *l) {
+  for (size_t fd = 0; fd < l->room; fd++) uv_ignore_fd(l, (int)fd);
+  for (int s = 0; s < POE__SIGNALS; s++) uv_ignore_signal(l, s);
+  uv_close((uv_handle_t *)&l->timer, NULL);
+  while (uv_run(&l->uv, UV_RUN_DEFAULT)) continue;
+  uv_loop_close(&l->uv);
+  poe__free(l->k, l->by_fd, l->room * sizeof *l->by_fd);
+  poe__free(l->k, l, sizeof *l);
+}
+
+static int uv_forked(poe_loop *l) { return uv_loop_fork(&l->uv); }
+
+const struct poe_loop_ops poe__loop_uv = {
+    .name = "uv",
+    .open = uv_open_loop,
+    .close = uv_close_loop,
+    .wait = uv_wait,
+    .watch_fd = uv_watch_fd,
+    .ignore_fd = uv_ignore_fd,
+    .watch_signal = uv_watch_signal,
+    .ignore_signal = uv_ignore_signal,
+    .forked = uv_forked,
+};

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * queue.c -- the FIFO of posts and the 4-ary heaps of timers.
+ *
+ * FIFO: pages of records of different length, written at the tail, read at
+ * the head, so that a queued event is neither allocated nor moved.  A page is
+ * left behind only when the head is asked for again: a popped post can be
+ * read until then.  One emptied page is kept for the next need.
+ *
+ * Heaps: nodes carry their key, so sifting touches the timers only to tell
+ * them their new index.  Four children a node halve the depth and lie in one
+ * or two cache lines.
+ */
+#include <errno.h>
+
+#include "internal.h"
+
+#define PAGE_SIZE (64u * 1024 - 64)
+
+struct poe__page {
+  struct poe__page *next;
+  uint32_t read, write; /* offsets into data */
+  uint64_t data[];
+};
+
+#define PAGE_ROOM (PAGE_SIZE - sizeof(struct poe__page))
+
+static struct poe__page *new_page(poe_kernel *k) {
+  struct poe__page *page = k->queue.fifo.spare;
+  if (page)
+    k->queue.fifo.spare = NULL;
+  else
+    page = poe__alloc(k, PAGE_SIZE);
+  if (!page) return NULL;
+  page->next = NULL;
+  page->read = page->write = 0;
+  return page;
+}
+
+static void retire_page(poe_kernel *k, struct poe__page *page) {
+  if (k->queue.fifo.spare)
+    poe__free(k, page, PAGE_SIZE);
+  else
+    k->queue.fifo.spare = page;
+}
+
+struct poe__post *poe__fifo_push(poe_kernel *k, unsigned words) {
+  struct poe__fifo *f = &k->queue.fifo;
+  uint32_t size = (uint32_t)(sizeof(struct poe__post) + words * 8);
+  struct poe__page *page = f->tail;
+  if (POE__UNLIKELY(!page || page->write + size > PAGE_ROOM)) {
+    page = new_page(k);
+    if (!page) return NULL;
+    if (f->tail)
+      f->tail->next = page;
+    else
+      f->head = page;
+    f->tail = page;
+  }
+  struct poe__post *post = (void *)((char *)page->data + page->write);
+  page->write += size;
+  return post;
+}
+
+struct poe__post *poe__fifo_head(poe_kernel *k) {
+  struct poe__fifo *f = &k->queue.fifo;
+  struct poe__page *page = f->head;
+  if (!page) return NULL;
+  if (page->read == page->write) {
+    if (!page->next) { /* empty: start the page again */
+      page->read = page->write = 0;
+      return NULL;
+    }
+    f->head = page->next;
+    retire_page(k, page);
+    page = f->head;
+  }
+  return (void *)((char *)page->data + page->read);
+}
+
+void poe__fifo_pop(poe_kernel *k, struct poe__post *head) {
+  k->queue.fifo.head->read +=
+      (uint32_t)(sizeof(struct poe__post) + head->m.n * 8u);
+}
+
+void poe__fifo_fini(poe_kernel *k) {
+  struct poe__fifo *f = &k->queue.fifo;
+  while (f->head) {
+    struct poe__page *page = f->head;
+    f->head = page->next;
+    poe__free(k, page, PAGE_SIZE);
+  }
+  poe__free(k, f->spare, PAGE_SIZE);
+  f->tail = f->spare = NULL;
+}
+
+static inline int is_before(const struct poe__node *a,
+                            const struct poe__node *b) {
+  return a->due_ns < b->due_ns || (a->due_ns == b->due_ns && a->seq < b->seq);
+}
+
+static inline void place(struct poe__heap *h, uint32_t i,
+                         struct poe__node node) {
+  h->node[i] = node;
+  poe__timer_set_index(node.timer, i);
+}
+
+static uint32_t sift_up(struct poe__heap *h, uint32_t i,
+                        struct poe__node node) {
+  while (i > 0) {
+    uint32_t parent = (i - 1) / 4;
+    if (!is_before(&node, &h->node[parent])) break;
+    place(h, i, h->node[parent]);
+    i = parent;
+  }
+  place(h, i, node);
+  return i;
+}
+
+static void sift_down(struct poe__heap *h, uint32_t i,
+                      struct poe__node node) {
+  for (;;) {
+    uint32_t child = i * 4 + 1, end = child + 4;
+    if (child >= h->count) break;
+    if (end > h->count) end = h->count;
+    uint32_t least = child;
+    while (++child < end)
+      if (is_before(&h->node[child], &h->node[least])) least = child;
+    if (!is_before(&h->node[least], &node)) break;
+    place(h, i, h->node[least]);
+    i = least;
+  }
+  place(h, i, node);
+}
+
+int poe__heap_reserve(poe_kernel *k, struct poe__heap *h) {
+  if (h->count < h->room) return 0;
+  if (h->room >= UINT32_MAX / 8) return -ENOMEM;
+  size_t room = h->room;
+  int err = poe__grow(k, (void **)&h->node, sizeof *h->node, &room, room + 1);
+  if (!err) h->room = (uint32_t)room;
+  return err;
+}
+
+void poe__heap_add(struct poe__heap *h, struct poe__node node) {
+  sift_up(h, h->count++, node);
+}
+
+void poe__heap_move(struct poe__heap *h, uint32_t index, int64_t due_ns,
+                    uint64_t seq) {
+  struct poe__node node = {due_ns, seq, h->node[index].timer};
+  if (sift_up(h, index, node) == index) sift_down(h, index, node);
+}
+
+/* Give most of a large array back when little of it is used. */
+static void shrink(poe_kernel *k, struct poe__heap *h) {
+  if (h->room <= 1024 || h->count > h->room / 8) return;
+  uint32_t room = h->room / 2;
+  if (k->alloc) return; /* shrinking may fail there: not worth it */
+  struct poe__node *node = poe__alloc(k, room * sizeof *node);
+  if (!node) return;
+  for (uint32_t i = 0; i < h->count; i++) node[i] = h->node[i];
+  poe__free(k, h->node, h->room * sizeof *node);
+  h->node = node;
+  h->room = room;
+}
+
+void poe__heap_remove(poe_kernel *k, struct poe__heap *h, uint32_t index) {
+  struct poe__node last = h->node[--h->count];
+  if (index != h->count) {
+    if (sift_up(h, index, last) == index) sift_down(h, index, last);
+  }
+  shrink(k, h);
+}
+
+void poe__heap_fini(poe_kernel *k, struct poe__heap *h) {
+  poe__free(k, h->node, h->room * sizeof *h->node);
+  h->node = NULL;
+  h->count = h->room = 0;
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * queue.h -- the one order of everything: (due time, sequence number).
+ *
+ * Three sources, popped by the least head.  Posts lie in a FIFO of pages:
+ * their due times never fall, so no sorting is needed and none is moved.
+ * Delays lie in a 4-ary heap by monotonic time, alarms in one by wall time;
+ * pending alarms so follow a step of the wall clock without being touched.
+ *
+ * Owner of the pages and heap arrays is the queue; timers belong to timer.c.
+ */
+#ifndef POE_QUEUE_H
+#define POE_QUEUE_H
+
+#include <stdint.h>
+
+#include "poe.h"
+
+/*
+ * What every event is, in the FIFO and as a timer.  Names are held by index,
+ * one reference each (0: none).  words[0..own) belong to the kernel.
+ */
+struct poe__message {
+  poe_session *dest; /* NULL: discarded while it waited */
+  poe_session *source;
+  uint32_t event, from, file, line;
+  uint16_t type;
+  uint16_t n; /* words in all, after the enclosing struct */
+  uint16_t own;
+};
+
+/* An event in the FIFO. */
+struct poe__post {
+  int64_t due_ns;
+  uint64_t seq;
+  struct poe__post *next_of_dest; /* the next in the FIFO for the same dest */
+  struct poe__message m;
+  uint64_t words[];
+};
+
+struct poe__timer;
+
+struct poe__node {
+  int64_t due_ns; /* in the heap's own clock */
+  uint64_t seq;
+  struct poe__timer *timer;
+};
+
+struct poe__heap {
+  struct poe__node *node;
+  uint32_t count, room;
+};
+
+struct poe__page;
+
+struct poe__fifo {
+  struct poe__page *head, *tail, *spare;
+};
+
+struct poe__queue {
+  struct poe__fifo fifo;
+  struct poe__heap delays; /* monotonic ns */
+  struct poe__heap alarms; /* ns since the epoch */
+  uint64_t seq;            /* of the next event */
+  int64_t last_due_ns;     /* of the newest post */
+};
+
+/* Room for a post at the end; NULL: out of memory.  Filled by the caller. */
+struct poe__post *poe__fifo_push(poe_kernel *k, unsigned words);
+/* The oldest post, or NULL; it stays readable until the next call of this. */
+struct poe__post *poe__fifo_head(poe_kernel *k);
+void poe__fifo_pop(poe_kernel *k, struct poe__post *head);
+void poe__fifo_fini(poe_kernel *k);
+
+int poe__heap_reserve(poe_kernel *k, struct poe__heap *h);
+void poe__heap_add(struct poe__heap *h, struct poe__node node);
+void poe__heap_remove(poe_kernel *k, struct poe__heap *h, uint32_t index);
+void poe__heap_move(struct poe__heap *h, uint32_t index, int64_t due_ns,
+                    uint64_t seq);
+void poe__heap_fini(poe_kernel *k, struct poe__heap *h);
+
+#endif

@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * session.c -- sessions: their tree, why they live, how they end.
+ *
+ * `refs` has one unit for each kind of reason: events queued to it, events it
+ * has queued to others, each child, alias, tag, watched descriptor and watched
+ * process.  At 0 the session is linked into k->idle; the sweep at the end of a
+ * slice stops what is still there, last in first out.
+ *
+ * `holds` is memory safety only: a dead session stays readable while a frame,
+ * a queued event or a walk points at it.
+ *
+ * POE: Resource/Sessions.pm.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "internal.h"
+
+static void session_setup(poe_session *s) {
+  poe__list_init(&s->sibling);
+  poe__list_init(&s->children);
+  poe__list_init(&s->idle);
+  poe__list_init(&s->groups);
+  poe__list_init(&s->aliases);
+  poe__list_init(&s->owned);
+}
+
+void poe__session_init(poe_kernel *k) {
+  poe__list_init(&k->idle);
+  session_setup(&k->root);
+  k->root.flags = POE__IS_ROOT;
+}
+
+/* ---- references --------------------------------------------------------- */
+
+void poe__session_ref(poe_kernel *k, poe_session *s) {
+  POE__TRACE(k, POE_TRACE_REFCNT, "<rc> incrementing refcount for %s (now %u)",
+             poe__label(s), s->refs + 1);
+  if (s->refs++ == 0) poe__list_remove(&s->idle);
+}
+
+static void mark_idle(poe_kernel *k, poe_session *s) {
+  if (s->flags & (POE__IS_ROOT | POE__DEAD)) return;
+  POE__TRACE(k, POE_TRACE_REFCNT, "<rc> %s marked for gc", poe__label(s));
+  poe__list_remove(&s->idle);
+  poe__list_push(&k->idle, &s->idle);
+}
+
+void poe__session_unref(poe_kernel *k, poe_session *s) {
+  POE__TRACE(k, POE_TRACE_REFCNT, "<rc> decrementing refcount for %s (now %u)",
+             poe__label(s), s->refs - 1);
+  if (--s->refs == 0) mark_idle(k, s);
+}
+
+void poe__session_release(poe_kernel *k, poe_session *s) {
+  if (--s->holds > 0 || !(s->flags & POE__DEAD)) return;
+  poe__free(k, s, sizeof *s);
+}
+
+int poe__session_accepts(const poe_session *s) {
+  return s->flags & (POE__DEAD | POE__DOOMED) ? -ESRCH : 0;
+}
+
+/* ---- tree ----------------------------------------------------------------- */
+
+static void adopt(poe_kernel *k, poe_session *parent, poe_session *child) {
+  child->parent = parent;
+  poe__list_push(&parent->children, &child->sibling);
+  poe__session_ref(k, parent);
+}
+
+static void leave_parent(poe_kernel *k, poe_session *s) {
+  poe_session *parent = s->parent;
+  poe__list_remove(&s->sibling);
+  s->parent = NULL;
+  poe__session_unref(k, parent);
+}
+
+static void move_child(poe_kernel *k, poe_session *child,
+                       poe_session *parent) {
+  POE__TRACE(k, POE_TRACE_SESSIONS, "<ss> moving %s to %s", poe__label(child),
+             poe__label(parent));
+  leave_parent(k, child);
+  adopt(k, parent, child);
+}
+
+static poe_session *child_at(const struct poe__list *node) {
+  return POE__ITEM(node, poe_session, sibling);
+}
+
+int poe__walk_add(poe_kernel *k, struct poe__walk *w, poe_session *s) {
+  int err = poe__grow(k, (void **)&w->at, sizeof *w->at, &w->room,
+                      w->count + 1);
+  if (err) return err;
+  poe__session_hold(s);
+  w->at[w->count++] = s;
+  return 0;
+}
+
+int poe__walk_tree(poe_kernel *k, struct poe__walk *w, poe_session *s) {
+  size_t i = w->count;
+  int err = poe__walk_add(k, w, s);
+  for (; !err && i < w->count; i++) {
+    poe_session *parent = w->at[i];
+    POE__EACH(node, &parent->children) {
+      err = poe__walk_add(k, w, child_at(node));
+      if (err) break;
+    }
+  }
+  return err;
+}
+
+void poe__walk_free(poe_kernel *k, struct poe__walk *w) {
+  for (size_t i = 0; i < w->count; i++) poe__session_release(k, w->at[i]);
+  poe__free(k, w->at, w->room * sizeof *w->at);
+  memset(w, 0, sizeof *w);
+}
+
+/* ---- the events of the tree --------------------------------------------------- */
+
+static enum poe_outcome tell(poe_kernel *k, poe_session *dest,
+                             struct poe_frame *f, struct poe_dispatch *d,
+                             struct poe_value *result) {
+  struct poe_value exception = {0};
+  if (dest->flags & (POE__IS_ROOT | POE__DEAD)) return POE_UNHANDLED;
+  if (!result) result = &exception;
+  enum poe_outcome outcome = poe__dispatch(k, f, d, result);
+  if (outcome == POE_DIED && f->type != POE_EV_STOP) {
+    poe__died(k, f, result);
+    result->n = 0;
+  }
+  return outcome;
+}
+
+/* _child to the parent: (what, child [, value]). */
+static void tell_parent(poe_kernel *k, poe_session *parent, const char *what,
+                        poe_session *child, const struct poe_value *value,
+                        struct poe_origin origin) {
+  struct poe_frame f = poe__frame(k, parent, &k->root, k->n_child,
+                                  POE_EV_CHILD);
+  f.file = origin.file;
+  f.line = origin.line;
+  struct poe_dispatch d = {.nleads = 2};
+  d.leads[0] = (struct poe_lead){POE_LEAD_TEXT, {.text = what}};
+  d.leads[1] = (struct poe_lead){POE_LEAD_SESSION, {.session = child}};
+  if (value) {
+    d.leads[2] = (struct poe_lead){POE_LEAD_VALUE, {.value = value}};
+    d.nleads = 3;
+  }
+  tell(k, parent, &f, &d, NULL);
+}
+
+/* _parent to the child: (old, new). */
+static void tell_child(poe_kernel *k, poe_session *child, poe_session *from,
+                       poe_session *to, struct poe_origin origin) {
+  struct poe_frame f = poe__frame(k, child, &k->root, k->n_parent,
+                                  POE_EV_PARENT);
+  f.file = origin.file;
+  f.line = origin.line;
+  struct poe_dispatch d = {.nleads = 2};
+  d.leads[0] = (struct poe_lead){POE_LEAD_SESSION, {.session = from}};
+  d.leads[1] = (struct poe_lead){POE_LEAD_SESSION, {.session = to}};
+  tell(k, child, &f, &d, NULL);
+}
+
+static const struct poe_origin nowhere = {NULL, 0};
+
+/* ---- start ------------------------------------------------------------------ */
+
+static poe_session *allocate(poe_kernel *k, uint64_t data) {
+  if (poe__map_reserve(k, &k->sessions)) return NULL;
+  poe_session *s = poe__zalloc(k, sizeof *s);
+  if (!s) return NULL;
+  session_setup(s);
+  s->id = ++k->last_id;
+  s->data = data;
+  s->by_id.hash = poe__mix(s->id);
+  poe__map_add(&k->sessions, &s->by_id);
+  return s;
+}
+
+/* The parent of what the active session creates; one in its stop sequence
+   hands new children to its own parent. */
+static poe_session *parent_for_new(const poe_kernel *k) {
+  poe_session *parent = poe_active_session(k);
+  while (parent->flags & POE__DOOMED) parent = parent->parent;
+  return parent;
+}
+
+/* An event that only marks time: the session lives until it has passed. */
+static void queue_gc(poe_kernel *k, poe_session *s) {
+  struct poe__send send = {.dest = s, .source = s, .event = k->n_gc,
+                           .type = POE_EV_GC};
+  if (poe__enqueue(k, &send) < 0) k->error = -ENOMEM;
+}
+
+static void run_start(poe_kernel *k, poe_session *s, struct poe_origin origin,
+                      void *direct) {
+  struct poe_frame f = poe__frame(k, s, poe_active_session(k), k->n_start,
+                                  POE_EV_START);
+  f.file = origin.file;
+  f.line = origin.line;
+  struct poe_dispatch d = {.direct = direct};
+  struct poe_value value = {0};
+  if (tell(k, s, &f, &d, &value) == POE_DIED) value.n = 0;
+  if (!(s->flags & POE__DEAD)) {
+    tell_parent(k, s->parent, "create", s, &value, nowhere);
+    if (!(s->flags & POE__DEAD)) queue_gc(k, s);
+  }
+  poe__discard(k, value.n, value.words);
+}
+
+int poe_session_start(poe_kernel *k, uint64_t data, struct poe_origin origin,
+                      void *direct, uint64_t *id) {
+  if (k->depth >= POE__DEPTH_MAX) return -POE_EDEEP;
+  int err = poe__loop_open(k);
+  if (err) return err;
+  poe_session *parent = parent_for_new(k);
+  poe_session *s = allocate(k, data);
+  if (!s) return -ENOMEM;
+  *id = s->id;
+  adopt(k, parent, s);
+  mark_idle(k, s);
+  POE__TRACE(k, POE_TRACE_SESSIONS, "<ss> %s has parent %s", poe__label(s),
+             poe__label(parent));
+  poe__session_hold(s);
+  run_start(k, s, origin, direct);
+  poe__session_release(k, s);
+  return 0;
+}
+
+/* ---- stop ------------------------------------------------------------------- */
+
+/* The next child not yet visited by this walk, though handlers may have
+   changed the list: go on behind `last` if it is still there. */
+static poe_session *next_child(const poe_session *s, poe_session *last,
+                               uint32_t walk) {
+  const struct poe__list *from = &s->children;
+  if (last && last->parent == s) from = &last->sibling;
+  for (struct poe__list *n = from->next; n != from; n = n->next)
+    if (n != &s->children && child_at(n)->walk != walk) return child_at(n);
+  return NULL;
+}
+
+/* Announce that S's children will be its parent's; the move comes later. */
+static void announce_heirs(poe_kernel *k, poe_session *s) {
+  uint32_t walk = ++k->walk;
+  poe_session *last = NULL, *child;
+  while ((child = next_child(s, last, walk))) {
+    poe__session_hold(child);
+    if (last) poe__session_release(k, last);
+    last = child;
+    child->walk = walk;
+    tell_parent(k, s->parent, "gain", child, NULL, nowhere);
+    if (child->parent == s) tell_child(k, child, s, s->parent, nowhere);
+  }
+  if (last) poe__session_release(k, last);
+}
+
+static void drop_owned(poe_kernel *k, poe_session *s) {
+  static void (*const drop[])(poe_kernel *, struct poe__owned *) = {
+      [POE__OWNED_SELECT] = poe__select_drop,
+      [POE__OWNED_SIGNAL] = poe__signal_drop,
+      [POE__OWNED_CHILD] = poe__child_drop,
+      [POE__OWNED_TAG] = poe__extref_drop,
+  };
+  while (!poe__list_empty(&s->owned)) {
+    struct poe__owned *o = POE__ITEM(s->owned.next, struct poe__owned, node);
+    drop[o->kind](k, o);
+  }
+}
+
+/* Everything the session owns goes; its children go to its parent. */
+static void free_session(poe_kernel *k, poe_session *s) {
+  POE__TRACE(k, POE_TRACE_SESSIONS, "<ss> freeing %s", poe__label(s));
+  poe_session *heir = s->parent;
+  if (heir) {
+    while (!poe__list_empty(&s->children))
+      move_child(k, child_at(s->children.next), heir);
+    leave_parent(k, s);
+  }
+  poe__alias_clear_session(k, s);
+  drop_owned(k, s);
+  poe__timer_clear_session(k, s);
+  poe__event_clear_session(k, s);
+  poe__list_remove(&s->idle);
+  poe__map_remove(k, &k->sessions, &s->by_id);
+  k->ops->session_gone(k->ud, s);
+  s->flags |= POE__DEAD;
+}
+
+void poe__session_stop(poe_kernel *k, poe_session *s) {
+  if (s->flags & (POE__DOOMED | POE__DEAD | POE__IS_ROOT)) return;
+  POE__TRACE(k, POE_TRACE_SESSIONS, "<ss> stopping %s", poe__label(s));
+  s->flags |= POE__DOOMED;
+  poe__list_remove(&s->idle);
+  poe__session_hold(s);
+  poe_session *parent = s->parent;
+  poe__session_hold(parent);
+  announce_heirs(k, s);
+  struct poe_frame f = poe__frame(k, s, poe_active_session(k), k->n_stop,
+                                  POE_EV_STOP);
+  struct poe_dispatch d = {0};
+  struct poe_value value = {0}, exception = {0};
+  if (tell(k, s, &f, &d, &value) == POE_DIED) {
+    exception = value;
+    value.n = 0;
+  }
+  tell_parent(k, s->parent, "lose", s, &value, nowhere);
+  poe__discard(k, value.n, value.words);
+  poe_session *heir = s->parent;
+  poe__session_hold(heir);
+  free_session(k, s);
+  if (exception.n) poe__signal_die_up(k, heir, &exception);
+  poe__session_release(k, heir);
+  poe__session_release(k, parent);
+  poe__session_release(k, s);
+}
+
+static void sweep_round(poe_kernel *k) {
+  struct poe__list round, busy;
+  poe__list_move(&round, &k->idle);
+  poe__list_init(&busy);
+  while (!poe__list_empty(&round)) {
+    struct poe__list *n = round.prev;
+    poe_session *s = POE__ITEM(n, poe_session, idle);
+    poe__list_remove(n);
+    if (s->running)
+      poe__list_push(&busy, n); /* its handler is on the stack */
+    else
+      poe__session_stop(k, s);
+  }
+  while (!poe__list_empty(&busy)) {
+    struct poe__list *n = busy.prev;
+    poe__list_remove(n);
+    poe__list_push(&k->idle, n);
+  }
+}
+
+static int has_free_idle(const poe_kernel *k) {
+  POE__EACH(n, &k->idle)
+    if (!POE__ITEM(n, poe_session, idle)->running) return 1;
+  return 0;
+}
+
+void poe__sweep(poe_kernel *k) {
+  while (has_free_idle(k)) sweep_round(k);
+}
+
+void poe__session_fini(poe_kernel *k) {
+  /* Depth first without recursion: free a leaf until only the root is left. */
+  poe_session *s = &k->root;
+  for (;;) {
+    while (!poe__list_empty(&s->children)) s = child_at(s->children.next);
+    if (s == &k->root) break;
+    poe_session *parent = s->parent;
+    free_session(k, s);
+    poe__session_hold(s);
+    poe__session_release(k, s);
+    s = parent;
+  }
+  poe__map_fini(k, &k->sessions);
+}
+
+/* ---- detaching ------------------------------------------------------------------ */
+
+int poe_detach_myself(poe_kernel *k, struct poe_origin origin) {
+  poe_session *me = poe_active_session(k), *old = me->parent;
+  if (!old || old == &k->root) return -EPERM;
+  poe__session_hold(me);
+  poe__session_hold(old);
+  if (!(k->frame->active_type & POE_EV_START))
+    tell_parent(k, old, "lose", me, NULL, origin);
+  if (me->parent == old) tell_child(k, me, old, &k->root, origin);
+  if (me->parent == old) move_child(k, me, &k->root);
+  poe__session_release(k, old);
+  poe__session_release(k, me);
+  return 0;
+}
+
+int poe_detach_child(poe_kernel *k, poe_session *child,
+                     struct poe_origin origin) {
+  poe_session *me = poe_active_session(k);
+  if (me == &k->root || child->parent != me) return -EPERM;
+  poe__session_hold(child);
+  poe__session_hold(me);
+  tell_parent(k, me, "lose", child, NULL, origin);
+  if (child->parent == me) tell_child(k, child, me, &k->root, origin);
+  if (child->parent == me) move_child(k, child, &k->root);
+  poe__session_release(k, me);
+  poe__session_release(k, child);
+  return 0;
+}
+
+/* ---- look-up ------------------------------------------------------------------------ */
+
+poe_session *poe_session_find(poe_kernel *k, uint64_t id) {
+  uint64_t hash = poe__mix(id);
+  struct poe__link *link = poe__map_first(&k->sessions, hash);
+  for (; link; link = link->next) {
+    poe_session *s = POE__ITEM(link, poe_session, by_id);
+    if (s->id == id) return s;
+  }
+  return NULL;
+}
+
+uint64_t poe_session_id(const poe_session *s) { return s->id; }
+uint64_t poe_session_data(const poe_session *s) { return s->data; }
+unsigned poe_session_refcount(const poe_session *s) { return s->refs; }
+poe_session *poe_session_parent(const poe_session *s) { return s->parent; }
+
+int poe_session_is_alive(const poe_session *s) {
+  return !(s->flags & POE__DEAD);
+}
+
+int poe_session_is_stopping(const poe_session *s) {
+  return (s->flags & POE__DOOMED) != 0;
+}
+
+poe_session *poe_session_first_child(const poe_session *s) {
+  if (poe__list_empty(&s->children)) return NULL;
+  return child_at(s->children.next);
+}
+
+poe_session *poe_session_next_sibling(const poe_session *s) {
+  if (!s->parent || s->sibling.next == &s->parent->children) return NULL;
+  return child_at(s->sibling.next);
+}

@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * poe.h -- the event kernel: sessions, events, timers, selects, signals.
+ *
+ * The kernel knows no scripting language.  Its host registers struct poe_ops,
+ * through which the kernel runs handlers and gives back what it kept.
+ *
+ * Conventions of every function here:
+ * - int results are 0, or a negative errno (-ESRCH, -EEXIST, -EPERM, ...), or
+ *   one of the POE_E* codes below, negated.  Nothing changed on failure.
+ * - [re-entrant] marks functions that may run handlers: after one, a session
+ *   pointer from before may be dead; look it up again by its id.
+ * - Times are int64_t nanoseconds: `_ns` on the monotonic clock, `_epoch_ns`
+ *   on the wall clock.
+ * - A payload is a run of opaque words that belong to the host.  A call that
+ *   returns >= 0 took the payload over; the kernel gives it back exactly once,
+ *   to ops->dispatch (unless marked borrowed) or to ops->discard.
+ * - One kernel belongs to one thread.
+ */
+#ifndef POE_H
+#define POE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define POE_VERSION "0.1.0"
+
+typedef struct poe_kernel poe_kernel;
+typedef struct poe_session poe_session;
+typedef struct poe_name poe_name;
+typedef struct poe_loop poe_loop;
+
+/* Results beyond errno. */
+enum {
+  POE_EDIED = 4096, /* the called handler of another session failed */
+  POE_ERAISE,       /* the failure is the caller's own: raise it */
+  POE_EDEEP         /* calls are nested deeper than the limit */
+};
+
+/* What an event is.  Bits, so that groups can be tested at once. */
+enum poe_event_type {
+  POE_EV_POST = 0x0001,
+  POE_EV_CALL = 0x0002,
+  POE_EV_START = 0x0004,
+  POE_EV_STOP = 0x0008,
+  POE_EV_SIGNAL = 0x0010,
+  POE_EV_GC = 0x0020,
+  POE_EV_PARENT = 0x0040,
+  POE_EV_CHILD = 0x0080,
+  POE_EV_ALARM = 0x0200,
+  POE_EV_SELECT = 0x0400,
+  POE_EV_SIGCHLD = 0x0800,
+  POE_EV_DIE = 0x1000
+};
+
+enum poe_mode { POE_RD = 0, POE_WR = 1, POE_EX = 2 };
+
+/* What ops->dispatch returns. */
+enum poe_outcome {
+  POE_HANDLED = 0, /* a handler ran and returned */
+  POE_UNHANDLED,   /* the session has neither a handler nor a _default */
+  POE_DIED         /* the handler failed; *result holds the exception */
+};
+
+/* A run of words owned by the host.  The words are borrowed from the caller. */
+struct poe_payload {
+  unsigned n;
+  const uint64_t *words;
+};
+
+/* Most words one payload may have. */
+#define POE_PAYLOAD_MAX 16
+
+/* A payload kept by value: results of handlers, exceptions. */
+struct poe_value {
+  unsigned n;
+  uint64_t words[2];
+};
+
+/* Where something was sent from; file may be NULL. */
+struct poe_origin {
+  poe_name *file;
+  uint32_t line;
+};
+
+/* An argument that the kernel itself puts in front of the event's own. */
+struct poe_lead {
+  enum poe_lead_kind {
+    POE_LEAD_INT,     /* i */
+    POE_LEAD_TEXT,    /* text, a static string */
+    POE_LEAD_NAME,    /* name */
+    POE_LEAD_SESSION, /* session, possibly the kernel's own */
+    POE_LEAD_VALUE    /* words[0..n): a payload, borrowed */
+  } kind;
+  union {
+    int64_t i;
+    const char *text;
+    const poe_name *name;
+    poe_session *session;
+    const struct poe_value *value;
+  } as;
+};
+
+#define POE_LEADS_MAX 3
+
+/*
+ * One running handler, linked to the one it interrupted.  Lives on the C
+ * stack of the dispatch; its pointers are valid while it is linked.
+ */
+struct poe_frame {
+  struct poe_frame *outer;
+  poe_session *session; /* who handles */
+  poe_session *sender;  /* who sent */
+  poe_name *event;      /* the event being handled */
+  poe_name *active;     /* POE's active event: that of the outermost self-call */
+  poe_name *from;       /* event active when it was sent; NULL if none */
+  poe_name *file;       /* where it was sent; NULL if nowhere in a script */
+  uint32_t line;
+  uint16_t type;        /* enum poe_event_type */
+  uint16_t active_type; /* type of the active event */
+};
+
+/* One dispatch, as the host sees it. */
+struct poe_dispatch {
+  const struct poe_frame *frame;
+  unsigned nleads;
+  struct poe_lead leads[POE_LEADS_MAX];
+  struct poe_payload args;  /* the event's own: taken by dispatch */
+  struct poe_payload extra; /* a watcher's, after args: borrowed */
+  const struct poe_value *handle; /* a select's ARG0, before the leads */
+  int args_borrowed;        /* args too are only borrowed */
+  void *direct;             /* of poe_call and poe_session_start, else NULL */
+};
+
+/* What the host does for the kernel.  None of these may longjmp. */
+struct poe_ops {
+  /*
+   * Run the handler of d->frame->event.  Takes d->args unless borrowed.
+   * POE_HANDLED may store one value for _child into *result when the frame's
+   * type is START or STOP; POE_DIED must store the exception.
+   * User code runs inside.
+   */
+  enum poe_outcome (*dispatch)(void *ud, const struct poe_dispatch *d,
+                               struct poe_value *result);
+  /* The kernel will not use these words again. */
+  void (*discard)(void *ud, struct poe_payload words);
+  /* The session is freed; its id will never come back. */
+  void (*session_gone)(void *ud, poe_session *session);
+  /* The name is freed; its id may be given to another. */
+  void (*name_gone)(void *ud, const poe_name *name);
+  /*
+   * Only tags keep the program waiting for ever: release what nobody uses.
+   * Returns true if anything was tried.  Finalizers may run inside.
+   */
+  int (*collect)(void *ud);
+  /* Two unhandled exceptions: fold `second` into `first`. */
+  void (*combine)(void *ud, struct poe_value *first,
+                  const struct poe_value *second);
+  /* One line of trace or warning text, without its newline. */
+  void (*log)(void *ud, const char *line);
+};
+
+/* Time, injectable.  sample reads both clocks as one instant. */
+struct poe_clock {
+  void *ud;
+  void (*sample)(void *ud, int64_t *mono_ns, int64_t *epoch_ns);
+  /* A virtual clock jumps to mono_ns; NULL on a real one. */
+  void (*jump)(void *ud, int64_t mono_ns);
+};
+
+/*
+ * A pumped event loop.  wait() never runs user code: it only records, by
+ * poe_loop_ready and poe_loop_caught, and returns.
+ */
+struct poe_loop_ops {
+  const char *name;
+  int (*open)(poe_kernel *k, poe_loop **out);
+  void (*close)(poe_loop *loop);
+  /* Block at most timeout_ns (< 0: until something happens). */
+  int (*wait)(poe_loop *loop, int64_t timeout_ns);
+  /* Watch fd in the modes of mask (1 << enum poe_mode); 0: none for a while.
+     -EPERM: this kind of file cannot be waited for, it is always ready. */
+  int (*watch_fd)(poe_loop *loop, int fd, unsigned mask);
+  /* Forget fd, which may be closed already. */
+  void (*ignore_fd)(poe_loop *loop, int fd);
+  int (*watch_signal)(poe_loop *loop, int signum);
+  void (*ignore_signal)(poe_loop *loop, int signum);
+  /* In the child of a fork: own descriptors, nothing shared. */
+  int (*forked)(poe_loop *loop);
+};
+
+/* The bridges that are built in; NULL for an unknown name. */
+const struct poe_loop_ops *poe_loop_find(const char *name);
+
+/* For bridges, inside wait(): descriptor fd is ready in the modes of mask. */
+void poe_loop_ready(poe_kernel *k, int fd, unsigned mask);
+/* For bridges, inside wait(): the operating system's signal arrived. */
+void poe_loop_caught(poe_kernel *k, int signum);
+
+/* An allocator in the manner of lua_Alloc; NULL ud, NULL fn: malloc. */
+typedef void *(*poe_alloc_fn)(void *ud, void *p, size_t osize, size_t nsize);
+
+struct poe_config {
+  const struct poe_ops *ops;
+  void *ud; /* first argument of every op */
+  const struct poe_loop_ops *loop; /* NULL: uv */
+  const struct poe_clock *clock;   /* NULL: the system's */
+  poe_alloc_fn alloc;              /* NULL: malloc and free */
+  void *alloc_ud;
+};
+
+/* ---- kernel -------------------------------------------------------- */
+
+int poe_kernel_new(const struct poe_config *config, poe_kernel **out);
+/* Frees everything and discards all payloads; never dispatches. */
+void poe_kernel_free(poe_kernel *k);
+
+/*
+ * Run slices until no session is left.  [re-entrant]  -POE_ERAISE: an
+ * exception was not handled, see poe_kernel_exception; -EBUSY: already
+ * running; otherwise what the loop reported.
+ */
+int poe_kernel_run(poe_kernel *k);
+/* One slice: 1, or 0 when no session is left; errors as run.  [re-entrant] */
+int poe_kernel_slice(poe_kernel *k);
+/* Stop every session, children first, and drop all events.  [re-entrant] */
+void poe_kernel_stop(poe_kernel *k);
+/* Takes the exception that ended the run; 0 if there is none. */
+int poe_kernel_exception(poe_kernel *k, struct poe_value *out);
+
+/* fork(2) with both sides told; the pid, 0 in the child, or -errno. */
+int64_t poe_kernel_fork(poe_kernel *k);
+/* Tell the kernel that it is in the child of a fork; no-op elsewhere. */
+int poe_kernel_has_forked(poe_kernel *k);
+
+const char *poe_kernel_id(const poe_kernel *k);
+const char *poe_kernel_loop_name(const poe_kernel *k);
+/* Replace the loop; -EBUSY once anything uses it. */
+int poe_kernel_set_loop(poe_kernel *k, const struct poe_loop_ops *ops);
+/* Use a clock that jumps; -EBUSY once a session exists. */
+int poe_kernel_set_virtual_time(poe_kernel *k);
+/* false: the first exception ends the run (POE_CATCH_EXCEPTIONS=0). */
+void poe_kernel_set_catch(poe_kernel *k, int on);
+
+/* The kernel as a session: parent of roots, sender of system events. */
+poe_session *poe_kernel_session(poe_kernel *k);
+/* The running handler, or NULL outside of any. */
+const struct poe_frame *poe_kernel_frame(const poe_kernel *k);
+/* The running session, or the kernel's own. */
+poe_session *poe_active_session(const poe_kernel *k);
+
+int64_t poe_now_ns(poe_kernel *k);       /* monotonic */
+int64_t poe_epoch_ns(poe_kernel *k);     /* wall clock */
+size_t poe_event_count(const poe_kernel *k);
+/* Due time of the head of the queue, 1; 0 if the queue is empty. */
+int poe_next_event_epoch_ns(poe_kernel *k, int64_t *out);
+size_t poe_session_count(const poe_kernel *k);
+
+/* ---- names ---------------------------------------------------------- */
+
+/* The name for this text, with one reference more; NULL: out of memory. */
+poe_name *poe_name_get(poe_kernel *k, const char *text, size_t len);
+/* The name if it exists already, borrowed. */
+poe_name *poe_name_find(poe_kernel *k, const char *text, size_t len);
+void poe_name_ref(poe_name *name);
+void poe_name_unref(poe_kernel *k, poe_name *name);
+const char *poe_name_text(const poe_name *name, size_t *len);
+/* Small, and unique among living names. */
+uint32_t poe_name_id(const poe_name *name);
+poe_name *poe_name_by_id(const poe_kernel *k, uint32_t id);
+
+/* ---- sessions ------------------------------------------------------- */
+
+/*
+ * Allocate a child of the running session and run its _start, then the
+ * parent's _child.  The session is returned by id, for it may be gone again.
+ * `data` is the host's, see poe_session_data.  [re-entrant]
+ */
+int poe_session_start(poe_kernel *k, uint64_t data, struct poe_origin origin,
+                      void *direct, uint64_t *id);
+poe_session *poe_session_find(poe_kernel *k, uint64_t id);
+uint64_t poe_session_id(const poe_session *s); /* 0: the kernel's */
+uint64_t poe_session_data(const poe_session *s);
+int poe_session_is_alive(const poe_session *s);
+/* In its stop sequence: what would keep it alive is refused. */
+int poe_session_is_stopping(const poe_session *s);
+poe_session *poe_session_parent(const poe_session *s);
+/* Oldest first; NULL after the last. */
+poe_session *poe_session_first_child(const poe_session *s);
+poe_session *poe_session_next_sibling(const poe_session *s);
+/* The reason why a session lives: the sum of its references. */
+unsigned poe_session_refcount(const poe_session *s);
+
+int poe_detach_myself(poe_kernel *k, struct poe_origin origin);
+int poe_detach_child(poe_kernel *k, poe_session *child,
+                     struct poe_origin origin);
+
+/* ---- events --------------------------------------------------------- */
+
+int poe_post(poe_kernel *k, poe_session *dest, poe_name *event,
+             struct poe_origin origin, struct poe_payload args);
+/*
+ * Run a handler now.  `direct` reaches ops->dispatch as it is.  -ENOSYS: no
+ * handler; -POE_EDIED: another session's handler failed, DIE is on its way;
+ * -POE_ERAISE: the handler of the running session failed (or exceptions are
+ * not caught), the exception is in *error.  [re-entrant]
+ */
+int poe_call(poe_kernel *k, poe_session *dest, poe_name *event,
+             struct poe_origin origin, void *direct, struct poe_value *error);
+
+/* ---- timers: of the running session ---------------------------------- */
+
+/* What a timer's time means. */
+enum poe_timer_clock { POE_DELAY, POE_ALARM };
+
+/*
+ * POE_DELAY: ns from now.  POE_ALARM: ns since the epoch; pending alarms
+ * follow the wall clock when it is stepped.  *id is > 0.
+ */
+int poe_timer_set(poe_kernel *k, poe_name *event, enum poe_timer_clock clock,
+                  int64_t when_ns, struct poe_origin origin,
+                  struct poe_payload args, int64_t *id);
+/* Remove all timers of that name. */
+int poe_timer_clear(poe_kernel *k, poe_name *event);
+/* A timer taken out of the queue: the payload is the caller's again. */
+struct poe_timer_info {
+  poe_name *event; /* one reference is the caller's */
+  int64_t due_epoch_ns;
+  unsigned n;
+  uint64_t words[POE_PAYLOAD_MAX];
+};
+int poe_timer_remove(poe_kernel *k, int64_t id, struct poe_timer_info *out);
+/*
+ * Ids of the session's timers in due order; *ids is free(3)d by the caller.
+ * O(n log n) in the session's own timers.
+ */
+int poe_timer_list(poe_kernel *k, int64_t **ids, size_t *count);
+/* Move by delta_ns from its due time. */
+int poe_timer_adjust(poe_kernel *k, int64_t id, int64_t delta_ns,
+                     int64_t *due_epoch_ns);
+/* Move to delay_ns from now. */
+int poe_timer_readjust(poe_kernel *k, int64_t id, int64_t delay_ns,
+                       int64_t *due_epoch_ns);
+
+/* ---- aliases --------------------------------------------------------- */
+
+int poe_alias_set(poe_kernel *k, poe_name *alias);
+int poe_alias_remove(poe_kernel *k, poe_name *alias);
+poe_session *poe_alias_find(poe_kernel *k, const poe_name *alias);
+/* The i-th alias of the session in the order set; NULL past the last. */
+const poe_name *poe_alias_at(const poe_session *s, size_t i);
+
+/* ---- external references ---------------------------------------------- */
+
+int poe_extref_inc(poe_kernel *k, poe_session *s, poe_name *tag,
+                   int64_t *count);
+int poe_extref_dec(poe_kernel *k, poe_session *s, poe_name *tag,
+                   int64_t *count);
+
+/* ---- selects: of the running session ------------------------------------ */
+
+/* `handle` (a payload) becomes ARG0; a watcher of that mode is replaced. */
+int poe_select_watch(poe_kernel *k, int fd, enum poe_mode mode,
+                     poe_name *event, struct poe_origin origin,
+                     struct poe_value handle, struct poe_payload args);
+int poe_select_ignore(poe_kernel *k, int fd, enum poe_mode mode);
+/* 1, or 0 if the session does not watch fd in that mode. */
+int poe_select_pause(poe_kernel *k, int fd, enum poe_mode mode);
+int poe_select_resume(poe_kernel *k, int fd, enum poe_mode mode);
+/* Every session stops watching fd: it is about to be closed. */
+void poe_select_forget(poe_kernel *k, int fd);
+/* True if anybody watches fd. */
+int poe_select_is_watched(const poe_kernel *k, int fd);
+/* Watchers of all sessions, in all modes. */
+size_t poe_select_count(const poe_kernel *k);
+
+/* ---- signals ------------------------------------------------------------- */
+
+int poe_sig_watch(poe_kernel *k, poe_name *signal, poe_name *event,
+                  struct poe_origin origin, struct poe_payload args);
+int poe_sig_ignore(poe_kernel *k, poe_name *signal);
+void poe_sig_handled(poe_kernel *k);
+int poe_signal(poe_kernel *k, poe_session *dest, poe_name *signal,
+               struct poe_origin origin, struct poe_payload args);
+
+/* -ECHILD: pid is no child of this process. */
+int poe_sig_child(poe_kernel *k, int64_t pid, poe_name *event,
+                  struct poe_origin origin, struct poe_payload args);
+int poe_sig_child_ignore(poe_kernel *k, int64_t pid);
+
+/* ---- traces and assertions ------------------------------------------------ */
+
+enum poe_trace_topic {
+  POE_TRACE_DESTROY = 0x01,
+  POE_TRACE_EVENTS = 0x02,
+  POE_TRACE_FILES = 0x04,
+  POE_TRACE_REFCNT = 0x08,
+  POE_TRACE_RETVALS = 0x10,
+  POE_TRACE_SESSIONS = 0x20,
+  POE_TRACE_SIGNALS = 0x40
+};
+
+enum poe_assert_topic {
+  POE_ASSERT_DATA = 0x01,
+  POE_ASSERT_EVENTS = 0x02,
+  POE_ASSERT_FILES = 0x04,
+  POE_ASSERT_RETVALS = 0x08,
+  POE_ASSERT_USAGE = 0x10,
+  POE_ASSERT_STATES = 0x20
+};
+
+unsigned poe_trace_mask(const poe_kernel *k);
+void poe_set_trace_mask(poe_kernel *k, unsigned mask);
+unsigned poe_assert_mask(const poe_kernel *k);
+void poe_set_assert_mask(poe_kernel *k, unsigned mask);
+/* The bit of a topic by its lower-case name ("events", "default"); 0: none. */
+unsigned poe_trace_topic(const char *name);
+unsigned poe_assert_topic(const char *name);
+/* A line "=== PID === text" to ops->log. */
+void poe_log(poe_kernel *k, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* `session 3 (worker)`, or the kernel's: for messages; at most size bytes. */
+const char *poe_session_label(const poe_session *s, char *buf, size_t size);
+
+/* What is left behind; all zero when nothing is.  For tests and leak reports. */
+struct poe_census {
+  size_t sessions, events, timers, selects, signals, children, aliases;
+  size_t tags, names, allocations;
+};
+void poe_census(const poe_kernel *k, struct poe_census *out);
+
+#endif
