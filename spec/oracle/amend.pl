@@ -16,10 +16,11 @@ my %edits = (
     # W6: a session is "stopping" from its first _child(gain) to its last
     # _child(lose); what would hold it meanwhile is refused with ESRCH.
     [ 'my %already_stopping;' =>
-      'our (%already_stopping, %stop_error);
+      'our (%already_stopping, %stop_error, $stop_exception);
        sub _amend_stopping { exists $already_stopping{$_[1]->ID} }' ],
     # W14: after the failed session is gone, DIE goes to its parent and the
-    # parent's ancestors; nobody handles it: all stop, run() dies of it.
+    # parent's ancestors; nobody handles it: when the event or the sweep is
+    # over all stop, and run() dies of it. No call() throws it meanwhile.
     [ 'delete $already_stopping{$sid};
 }' => 'delete $already_stopping{$sid};
        if (my $ex = delete $stop_error{$sid}) {
@@ -46,11 +47,10 @@ my %edits = (
        my ($handled) = $self->_data_sig_handled_status;
        $self->_data_sig_free_terminated_sessions;
        return if $handled;
-       $POE::Kernel::kr_exception = $error . (
-         defined $POE::Kernel::kr_exception
+       $POE::Kernel::stop_exception = $error . (
+         defined $POE::Kernel::stop_exception
          ? "Additional error thrown in handler for previous error:\n"
-           . $POE::Kernel::kr_exception : "");
-       POE::Kernel->stop unless $POE::Kernel::amend_in_stop;
+           . $POE::Kernel::stop_exception : "");
      }' ],
     [ 'return if exists $already_stopping{$sid};' =>
       'return if exists $already_stopping{$sid} or !exists $kr_sessions{$sid};' ],
@@ -72,6 +72,22 @@ my %edits = (
       last SENT }
 
     foreach' ],
+    [ 'my $now = monotime();
+  my $next_time;' => 'sub _amend_stop_on_exception {
+       our ($kr_exception, $stop_exception);
+       $kr_exception = join "Additional error thrown in handler for previous error:\n",
+         grep defined, $kr_exception, $stop_exception if defined $stop_exception;
+       undef $stop_exception;
+       POE::Kernel->stop if $kr_exception }
+     _amend_stop_on_exception();
+     my $now = monotime();
+  my $next_time;' ],
+    [ 'next unless $POE::Kernel::kr_exception;
+    POE::Kernel->stop();' => '_amend_stop_on_exception();' ],
+    [ '$self->_data_ses_gc_sweep();
+  $next_time =' => '$self->_data_ses_gc_sweep();
+  _amend_stop_on_exception();
+  $next_time =' ],
     [ '$self->_data_ses_refcount_dec($source_id) unless --$post_count{$source_id};' =>
       'return unless exists $post_count{$source_id};
        $self->_data_ses_refcount_dec($source_id) unless --$post_count{$source_id};' ],
