@@ -70,7 +70,8 @@ function fixture.count_fds()
   return n
 end
 
-local function interpreter()
+--- What runs this suite: the host, or a Lua.
+function fixture.interpreter()
   local i = 0
   while arg[i - 1] do
     i = i - 1
@@ -93,7 +94,7 @@ function fixture.run(script, prelude)
     package.path, package.cpath), "local sys = require 'poe.sys'\n", script)
   file:close()
   local command = ("%s exec %s %s 2>&1"):format(prelude or "",
-    quote(interpreter()), name)
+    quote(fixture.interpreter()), name)
   local pipe = assert(io.popen(command))
   local output = pipe:read("a")
   local _, kind, code = pipe:close()
