@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * host.h -- what the executable links in: the modules that main.c preloads.
+ * Each is an ordinary Lua module; poe.lineedit exists in the host only.
+ */
+#ifndef POE_HOST_H
+#define POE_HOST_H
+
+#include <lua.h>
+
+int luaopen_poe_core(lua_State *L);
+int luaopen_poe_sys(lua_State *L);
+int luaopen_poe_lineedit(lua_State *L);
+
+#endif
