@@ -1,0 +1,2 @@
+-- An empty program: load, run nothing, end.
+assert(require("cqueues").new():loop())

@@ -1,0 +1,2 @@
+-- An empty program: load, run nothing, end.
+require("luv").run()
