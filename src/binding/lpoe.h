@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lpoe.h -- what the files of the binding share.
+ *
+ * One userdata, struct lpoe, is the kernel object that scripts see; all that
+ * Lua must keep for the kernel hangs on its user values.  It is anchored in
+ * the registry under the address of a static, one in each Lua state.
+ *
+ * A function that can raise says so.  Nothing that can raise runs between two
+ * changes of the kernel's state, and nothing raises through the kernel: the
+ * ops in lpoe_dispatch.c push without allocating or run protected.
+ *
+ * Methods are closures with two upvalues: the kernel userdata and the table of
+ * parked values.
+ */
+#ifndef LPOE_H
+#define LPOE_H
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "poe.h"
+
+/* User values of the kernel userdata. */
+enum {
+  LPOE_UV_HEAPS = 1, /* slot -> heap */
+  LPOE_UV_STATES,    /* slot -> {name id -> function or {object, method}} */
+  LPOE_UV_VALUES,    /* parked values, see lpoe_args.c */
+  LPOE_UV_SESSIONS,  /* id -> session object, weak values */
+  LPOE_UV_HANDLES,   /* handle object -> its descriptor, weak keys */
+  LPOE_UV_OPTIONS,   /* slot -> {name -> value} */
+  LPOE_UV_THREADS,   /* the pool's and the auxiliary coroutine */
+  LPOE_UV_CUSTOM,    /* session_alloc's object -> slot, weak keys */
+  LPOE_UV_OBJECTS,   /* slot -> session_alloc's object */
+  LPOE_UV_TRACE,     /* 1: error value, 2: its traceback; 3: the last one */
+  LPOE_UV_COUNT = LPOE_UV_TRACE
+};
+
+/* Bottom of every pooled coroutine's stack, and of the auxiliary one's. */
+enum {
+  LPOE_AT_KERNEL = 1,
+  LPOE_AT_HEAPS,
+  LPOE_AT_STATES,
+  LPOE_AT_VALUES,
+  LPOE_BASE = LPOE_AT_VALUES
+};
+
+/* What is special about a session; 0 for most. */
+enum lpoe_flag {
+  LPOE_CUSTOM = 1,      /* from session_alloc */
+  LPOE_OPT_TRACE = 2,   /* options of the same names */
+  LPOE_OPT_DEBUG = 4,
+  LPOE_OPT_DEFAULT = 8
+};
+
+struct lpoe_slot {
+  uint64_t id; /* of a custom session, once it has begun */
+  uint32_t next_free;
+  uint8_t flags; /* enum lpoe_flag */
+};
+
+struct lpoe_chunk;
+
+struct lpoe_values {
+  struct lpoe_chunk *chunk;
+  uint32_t nchunks, room;
+  uint32_t partial; /* first chunk with free slots, or LPOE_NONE */
+  uint32_t live;    /* values parked */
+};
+
+#define LPOE_NONE UINT32_MAX
+
+
+struct lpoe {
+  poe_kernel *k; /* NULL once closed */
+  lua_State *aux; /* for what must not disturb the caller's stack */
+  lua_State **co; /* handlers' coroutines, by depth of nesting */
+  unsigned nco, co_room, depth;
+  const char *stack_bottom; /* of C, where the outermost dispatch began */
+  size_t stack_max;         /* bytes of C stack that dispatches may use */
+  struct lpoe_slot *slot;
+  uint32_t nslots, slot_room, free_slot;
+  struct lpoe_values values;
+  poe_name *file; /* the last script seen, for lpoe_origin */
+  poe_name *n_default, *n_anon;
+  uint32_t memory_slot; /* where an exception lies that needs no memory */
+  const struct poe_frame *default_frame; /* the handler running is _default */
+  size_t postbacks;          /* open ones */
+  FILE *log;                 /* NULL: stderr */
+  int closing, run_called;
+};
+
+/* Arguments that go straight from one stack to another, and results back. */
+struct lpoe_direct {
+  lua_State *L;
+  int nargs; /* on top of L's stack; taken by dispatch */
+  int nresults; /* on top of L's stack afterwards */
+};
+
+/* ---- lpoe.c ------------------------------------------------------------- */
+
+/* The kernel of a method: checks the first argument.  Raises. */
+struct lpoe *lpoe_self(lua_State *L);
+/* The kernel of any function of the binding.  Raises once it is closed. */
+struct lpoe *lpoe_upvalue(lua_State *L);
+/* The same, and a session must be running. */
+struct lpoe *lpoe_self_in_session(lua_State *L, const char *method);
+void lpoe_push_kernel(lua_State *L);
+struct lpoe *lpoe_of_state(lua_State *L);
+
+/* ---- lpoe_check.c: arguments and results ---------------------------------- */
+
+/* A name with one reference for the caller.  Raises. */
+poe_name *lpoe_check_name(struct lpoe *P, lua_State *L, int arg,
+                          const char *what);
+/* An event's name, arguments and origin, on their way into the kernel. */
+struct lpoe_message {
+  poe_name *event;
+  struct poe_origin origin;
+  struct poe_payload args;
+  uint64_t words[POE_PAYLOAD_MAX];
+};
+/* The event name at index `event`, the arguments from `first` to the top.
+   Raises before anything is taken. */
+void lpoe_take(struct lpoe *P, lua_State *L, int event, int first,
+               struct lpoe_message *m);
+/* After the kernel was given m: lets go what it did not take; returns err. */
+int lpoe_sent(struct lpoe *P, struct lpoe_message *m, int err);
+/* A destination, NULL if there is none: then nil, message, code are pushed. */
+poe_session *lpoe_check_dest(struct lpoe *P, lua_State *L, int arg);
+/* Seconds as ns.  Raises on NaN and what is no number. */
+int64_t lpoe_check_seconds(lua_State *L, int arg);
+/* Where the running Lua function is.  Does not raise. */
+struct poe_origin lpoe_origin(struct lpoe *P, lua_State *L);
+/* nil, "CODE: text", "CODE" for -err; raises if an assertion says so. */
+int lpoe_fail(struct lpoe *P, lua_State *L, int err, unsigned topic,
+              const char *format, ...);
+int lpoe_true(lua_State *L);
+const char *lpoe_errno_name(int err);
+/* Warn that POE's own event names cannot be used so, if asserted. */
+void lpoe_warn_own_event(struct lpoe *P, const poe_name *event,
+                         const char *how);
+
+/* ---- lpoe_args.c: parked arguments ------------------------------------------ */
+
+/* Park `count` values from index `first`; words has POE_PAYLOAD_MAX room.
+   Raises before anything is parked. */
+struct poe_payload lpoe_park(struct lpoe *P, lua_State *L, int first,
+                             int count, uint64_t *words);
+/* Park the value on top and pop it.  Does not raise: without memory the value
+   becomes nil. */
+struct poe_value lpoe_park_one(struct lpoe *P, lua_State *L);
+/* How many values a payload has. */
+int lpoe_count(struct poe_payload payload);
+/* Push them; `values` is the index of the table of parked values.  Needs stack
+   room; does not raise unless the payload is packed.  With `take` they are no
+   longer parked. */
+int lpoe_push_parked(struct lpoe *P, lua_State *L, int values,
+                     struct poe_payload payload, int take);
+int lpoe_is_packed(struct poe_payload payload);
+void lpoe_unpark(struct lpoe *P, struct poe_payload payload);
+void lpoe_values_fini(struct lpoe *P, lua_State *L);
+/* One value that is known to lie in this slot. */
+struct poe_value lpoe_parked_in(uint32_t slot);
+struct poe_payload lpoe_payload(const struct poe_value *value);
+
+/* ---- lpoe_dispatch.c, lpoe_error.c ---------------------------------------------- */
+
+extern const struct poe_ops lpoe_ops;
+/* A coroutine with the base values on its stack.  Raises. */
+lua_State *lpoe_new_thread(struct lpoe *P, lua_State *L, int index);
+/* Make a finished, failed or suspended coroutine as new. */
+void lpoe_reset_thread(struct lpoe *P, lua_State *co);
+void lpoe_log(struct lpoe *P, const char *line);
+/* The exception object for what lies on top of co.  Does not raise. */
+struct poe_value lpoe_park_exception(struct lpoe *P, lua_State *co,
+                                     const struct poe_frame *frame,
+                                     const char *instead);
+/* Raise what a call or run gave back. */
+int lpoe_raise(struct lpoe *P, lua_State *L, const struct poe_value *error);
+int lpoe_raise_from_run(struct lpoe *P, lua_State *L,
+                        const struct poe_value *error);
+void lpoe_combine(void *ud, struct poe_value *first,
+                  const struct poe_value *second);
+
+/* ---- lpoe_session.c ------------------------------------------------------------- */
+
+/* Push the object of a session, or the kernel.  Raises. */
+void lpoe_push_session(struct lpoe *P, lua_State *L, const poe_session *s);
+/* The id in a session object at index, or 0. */
+uint64_t lpoe_session_id(struct lpoe *P, lua_State *L, int index);
+static inline uint32_t lpoe_slot_of(const poe_session *s) {
+  return (uint32_t)poe_session_data(s);
+}
+void lpoe_session_gone(void *ud, poe_session *s);
+/* Set or remove (nil) the handler on top of the stack; pops it.  Raises. */
+void lpoe_set_state(struct lpoe *P, lua_State *L, poe_session *s,
+                    poe_name *event);
+
+/* Each file's functions: methods of the kernel, or fields of the module. */
+extern const luaL_Reg lpoe_session_methods[];  /* of the kernel */
+extern const luaL_Reg lpoe_session_class[];    /* of session objects */
+extern const luaL_Reg lpoe_postback_class[];
+extern const luaL_Reg lpoe_event_methods[];
+extern const luaL_Reg lpoe_timer_methods[];
+extern const luaL_Reg lpoe_select_methods[];
+extern const luaL_Reg lpoe_signal_methods[];
+extern const luaL_Reg lpoe_tree_methods[];
+extern const luaL_Reg lpoe_run_methods[];
+extern const luaL_Reg lpoe_run_functions[];    /* of the module */
+#define LPOE_SESSION_CLASS "poe.session"
+#define LPOE_POSTBACK_CLASS "poe.postback"
+/* poe.session.create{}.  Upvalues as methods. */
+int lpoe_session_create(lua_State *L);
+/* Make a postback (or callback) of the session at index 1. */
+int lpoe_postback_new(lua_State *L, int is_call);
+/* Call with the arguments from index `first`; takes one reference of event
+   over.  Raises what the handler raised, if that is the caller's. */
+int lpoe_call(struct lpoe *P, lua_State *L, poe_session *s, poe_name *event,
+              int first);
+/* Watchers of a handle object end before it is closed. */
+int lpoe_on_close(lua_State *L);
+void lpoe_configure_from_environment(struct lpoe *P, lua_State *L);
+/* Free the kernel; every method raises from then on. */
+void lpoe_close(struct lpoe *P, lua_State *L);
+
+int luaopen_poe_core(lua_State *L);
+
+#endif

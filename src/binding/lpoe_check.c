@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lpoe_check.c -- arguments in, failures out, the same for every method.
+ *
+ * A mistake in the program raises and names the argument; a condition at run
+ * time is nil, "CODE: text", "CODE".
+ */
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lpoe.h"
+
+poe_name *lpoe_check_name(struct lpoe *P, lua_State *L, int arg,
+                          const char *what) {
+  size_t len;
+  if (lua_type(L, arg) != LUA_TSTRING) luaL_typeerror(L, arg, what);
+  const char *text = lua_tolstring(L, arg, &len);
+  poe_name *name = poe_name_get(P->k, text, len);
+  if (!name) luaL_error(L, "not enough memory");
+  return name;
+}
+
+void lpoe_take(struct lpoe *P, lua_State *L, int event, int first,
+               struct lpoe_message *m) {
+  if (lua_type(L, event) != LUA_TSTRING)
+    luaL_typeerror(L, event, "event name");
+  size_t len;
+  const char *text = lua_tolstring(L, event, &len);
+  m->args = lpoe_park(P, L, first, lua_gettop(L) - first + 1, m->words);
+  m->event = poe_name_get(P->k, text, len);
+  if (!m->event) {
+    lpoe_unpark(P, m->args);
+    luaL_error(L, "not enough memory");
+  }
+  m->origin = lpoe_origin(P, L);
+}
+
+int lpoe_sent(struct lpoe *P, struct lpoe_message *m, int err) {
+  poe_name_unref(P->k, m->event);
+  if (err < 0) lpoe_unpark(P, m->args);
+  return err;
+}
+
+/* ---- destinations ------------------------------------------------------------ */
+
+/* tostring(session): session 3 "alias". */
+static poe_session *find_by_label(struct lpoe *P, const char *text) {
+  char *end;
+  if (strncmp(text, "session ", 8) != 0) return NULL;
+  if (text[8] < '1' || text[8] > '9') return NULL;
+  unsigned long long id = strtoull(text + 8, &end, 10);
+  if (*end && strncmp(end, " \"", 2) != 0) return NULL;
+  return poe_session_find(P->k, id);
+}
+
+static poe_session *find_by_text(struct lpoe *P, const char *text,
+                                 size_t len) {
+  poe_name *alias = poe_name_find(P->k, text, len);
+  poe_session *s = alias ? poe_alias_find(P->k, alias) : NULL;
+  if (s) return s;
+  if (strcmp(text, poe_kernel_id(P->k)) == 0)
+    return poe_kernel_session(P->k);
+  return find_by_label(P, text);
+}
+
+static poe_session *no_session(struct lpoe *P, lua_State *L, int arg) {
+  const char *text = luaL_tolstring(L, arg, NULL);
+  lpoe_fail(P, L, ESRCH, POE_ASSERT_DATA, "no such session: %s", text);
+  return NULL;
+}
+
+poe_session *lpoe_check_dest(struct lpoe *P, lua_State *L, int arg) {
+  poe_session *s = NULL;
+  int type = lua_type(L, arg);
+  if (type == LUA_TNUMBER) {
+    int is_integer;
+    lua_Integer id = lua_tointegerx(L, arg, &is_integer);
+    luaL_argcheck(L, is_integer, arg, "session ID has no integer value");
+    s = id > 0 ? poe_session_find(P->k, (uint64_t)id) : NULL;
+  } else if (type == LUA_TSTRING) {
+    size_t len;
+    const char *text = lua_tolstring(L, arg, &len);
+    s = find_by_text(P, text, len);
+  } else if (lua_touserdata(L, arg) == P) {
+    s = poe_kernel_session(P->k);
+  } else {
+    uint64_t id = lpoe_session_id(P, L, arg);
+    if (!id) luaL_typeerror(L, arg, "session, ID or alias");
+    s = poe_session_find(P->k, id);
+  }
+  return s ? s : no_session(P, L, arg);
+}
+
+/* ---- times ---------------------------------------------------------------------- */
+
+int64_t lpoe_check_seconds(lua_State *L, int arg) {
+  if (lua_type(L, arg) != LUA_TNUMBER)
+    luaL_typeerror(L, arg, "number of seconds");
+  if (lua_isinteger(L, arg)) {
+    lua_Integer n = lua_tointeger(L, arg);
+    if (n > INT64_C(4000000000) || n < -INT64_C(4000000000))
+      return n > 0 ? INT64_MAX / 2 : INT64_MIN / 2;
+    return n * 1000000000;
+  }
+  lua_Number x = lua_tonumber(L, arg);
+  luaL_argcheck(L, x == x, arg, "number of seconds expected, got NaN");
+  if (x > 4e9) return INT64_MAX / 2;
+  if (x < -4e9) return INT64_MIN / 2;
+  return (int64_t)llround(x * 1e9);
+}
+
+/* ---- origins ----------------------------------------------------------------------- */
+
+static struct poe_origin remember_file(struct lpoe *P, const lua_Debug *ar) {
+  const char *text = ar->source;
+  size_t len = ar->srclen;
+  if (*text == '@') {
+    text++;
+    len--;
+  } else {
+    text = ar->short_src;
+    len = strlen(text);
+  }
+  uint32_t line = ar->currentline > 0 ? (uint32_t)ar->currentline : 0;
+  if (P->file) {
+    size_t last;
+    const char *known = poe_name_text(P->file, &last);
+    if (last == len && memcmp(known, text, len) == 0)
+      return (struct poe_origin){P->file, line};
+    poe_name_unref(P->k, P->file);
+  }
+  P->file = poe_name_get(P->k, text, len);
+  return (struct poe_origin){P->file, line};
+}
+
+struct poe_origin lpoe_origin(struct lpoe *P, lua_State *L) {
+  lua_Debug ar;
+  for (int level = 1; lua_getstack(L, level, &ar); level++) {
+    lua_getinfo(L, "Sl", &ar);
+    if (ar.currentline > 0) return remember_file(P, &ar);
+  }
+  return (struct poe_origin){NULL, 0};
+}
+
+/* ---- failures ------------------------------------------------------------------------ */
+
+const char *lpoe_errno_name(int err) {
+  static const struct {
+    int err;
+    const char *name;
+  } names[] = {
+      {ESRCH, "ESRCH"},   {EEXIST, "EEXIST"}, {EPERM, "EPERM"},
+      {ENOSYS, "ENOSYS"}, {EINVAL, "EINVAL"}, {EBADF, "EBADF"},
+      {ECHILD, "ECHILD"}, {ENOMEM, "ENOMEM"}, {EAGAIN, "EAGAIN"},
+      {EMFILE, "EMFILE"}, {ENFILE, "ENFILE"}, {EBUSY, "EBUSY"},
+      {ENOSPC, "ENOSPC"}, {EINTR, "EINTR"},   {EIO, "EIO"},
+      {EACCES, "EACCES"}, {POE_EDIED, "EDIED"},
+  };
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    if (names[i].err == err) return names[i].name;
+  return "EUNKNOWN";
+}
+
+static const char *prefix_of(unsigned topic) {
+  switch (topic) {
+    case POE_ASSERT_DATA: return "<dt>";
+    case POE_ASSERT_EVENTS: return "<ev>";
+    case POE_ASSERT_FILES: return "<fh>";
+    default: return "<rv>";
+  }
+}
+
+int lpoe_fail(struct lpoe *P, lua_State *L, int err, unsigned topic,
+              const char *format, ...) {
+  const char *code = lpoe_errno_name(err);
+  unsigned asserted = poe_assert_mask(P->k) & (topic | POE_ASSERT_RETVALS);
+  va_list args;
+  va_start(args, format);
+  lua_pushnil(L);
+  const char *text = lua_pushvfstring(L, format, args);
+  va_end(args);
+  lua_pushfstring(L, "%s: %s", code, text);
+  lua_remove(L, -2);
+  if (err == ENOMEM) luaL_error(L, "not enough memory");
+  if (asserted)
+    luaL_error(L, "%s %s",
+               prefix_of(asserted & topic ? topic : POE_ASSERT_RETVALS),
+               lua_tostring(L, -1));
+  if (poe_trace_mask(P->k) & POE_TRACE_RETVALS)
+    poe_log(P->k, "<rv> %s", lua_tostring(L, -1));
+  lua_pushstring(L, code);
+  return 3;
+}
+
+int lpoe_true(lua_State *L) {
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+void lpoe_warn_own_event(struct lpoe *P, const poe_name *event,
+                         const char *how) {
+  static const char *const own[] = {"_start", "_stop", "_child", "_parent",
+                                    "_garbage_collect"};
+  if (!(poe_assert_mask(P->k) & POE_ASSERT_USAGE)) return;
+  for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+    if (strcmp(poe_name_text(event, NULL), own[i]) == 0)
+      poe_log(P->k, "<us> '%s' is one of the kernel's own events: %s does not "
+                    "have its effect", own[i], how);
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lpoe_event.c -- post, yield, call, state, and what the queue holds.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "lpoe.h"
+
+static int ended(struct lpoe *P, lua_State *L, const poe_session *s) {
+  return lpoe_fail(P, L, ESRCH, POE_ASSERT_EVENTS,
+                   "session %I is stopping or has ended",
+                   (LUAI_UACINT)poe_session_id(s));
+}
+
+static int kernel_post(lua_State *L) {
+  struct lpoe *P = lpoe_self(L);
+  struct lpoe_message m;
+  if (lua_type(L, 3) != LUA_TSTRING) luaL_typeerror(L, 3, "event name");
+  poe_session *dest = lpoe_check_dest(P, L, 2);
+  if (!dest) return 3;
+  lpoe_take(P, L, 3, 4, &m);
+  lpoe_warn_own_event(P, m.event, "posting it");
+  int err = poe_post(P->k, dest, m.event, m.origin, m.args);
+  if (lpoe_sent(P, &m, err) == 0) return lpoe_true(L);
+  return ended(P, L, dest);
+}
+
+static int kernel_yield(lua_State *L) {
+  struct lpoe *P = lpoe_self_in_session(L, "yield");
+  struct lpoe_message m;
+  poe_session *me = poe_active_session(P->k);
+  lpoe_take(P, L, 2, 3, &m);
+  lpoe_warn_own_event(P, m.event, "yielding it");
+  int err = poe_post(P->k, me, m.event, m.origin, m.args);
+  if (lpoe_sent(P, &m, err) == 0) return 0;
+  return ended(P, L, me);
+}
+
+/* What call returns when the handler did not; the event's name is on top. */
+static int call_failed(struct lpoe *P, lua_State *L, int err, uint64_t id,
+                       const poe_session *s, const struct poe_value *error) {
+  char label[128];
+  const char *event = lua_tostring(L, -1);
+  if (s)
+    poe_session_label(s, label, sizeof label);
+  else
+    snprintf(label, sizeof label, "session %llu", (unsigned long long)id);
+  if (err == -POE_ERAISE) return lpoe_raise(P, L, error);
+  if (err == -POE_EDEEP)
+    return luaL_error(L, "calls are nested too deep (in '%s')", event);
+  if (err == -ENOSYS)
+    return lpoe_fail(P, L, ENOSYS, POE_ASSERT_STATES,
+                     "%s has no handler for '%s'", label, event);
+  if (err == -POE_EDIED)
+    return lpoe_fail(P, L, POE_EDIED, POE_ASSERT_EVENTS,
+                     "the handler of '%s' in %s failed", event, label);
+  return lpoe_fail(P, L, -err, POE_ASSERT_EVENTS, "%s has ended", label);
+}
+
+/* The exception leaves by longjmp: the name's reference must go before. */
+int lpoe_call(struct lpoe *P, lua_State *L, poe_session *s, poe_name *event,
+              int first) {
+  struct poe_value error = {0};
+  int top = first - 1;
+  uint64_t id = poe_session_id(s);
+  struct lpoe_direct direct = {L, lua_gettop(L) - top, 0};
+  if (id == 0) lua_settop(L, top); /* the kernel answers nothing */
+  int err = poe_call(P->k, s, event, lpoe_origin(P, L), &direct, &error);
+  if (err == 0) {
+    poe_name_unref(P->k, event);
+    return direct.nresults;
+  }
+  lua_settop(L, top);
+  size_t len;
+  const char *text = poe_name_text(event, &len);
+  lua_pushlstring(L, text, len);
+  poe_name_unref(P->k, event);
+  s = poe_session_find(P->k, id); /* it may have ended meanwhile */
+  return call_failed(P, L, err, id, s, &error);
+}
+
+static int kernel_call(lua_State *L) {
+  struct lpoe *P = lpoe_self(L);
+  if (lua_type(L, 3) != LUA_TSTRING) luaL_typeerror(L, 3, "event name");
+  poe_session *dest = lpoe_check_dest(P, L, 2);
+  if (!dest) return 3;
+  poe_name *event = lpoe_check_name(P, L, 3, "event name");
+  lpoe_warn_own_event(P, event, "calling it");
+  int n = lpoe_call(P, L, dest, event, 4);
+  return n;
+}
+
+static int kernel_state(lua_State *L) {
+  struct lpoe *P = lpoe_self_in_session(L, "state");
+  int type = lua_type(L, 3);
+  if (lua_type(L, 2) != LUA_TSTRING) luaL_typeerror(L, 2, "event name");
+  if (type != LUA_TNONE && type != LUA_TNIL && type != LUA_TFUNCTION &&
+      type != LUA_TTABLE && type != LUA_TUSERDATA && type != LUA_TSTRING)
+    luaL_typeerror(L, 3, "function, object or module name");
+  if (lua_isnoneornil(L, 3) && !lua_isnoneornil(L, 4))
+    luaL_typeerror(L, 3, "object or module name");
+  if (!lua_isnoneornil(L, 4) && lua_type(L, 4) != LUA_TSTRING)
+    luaL_typeerror(L, 4, "method name");
+  lua_settop(L, 4);
+  if (type == LUA_TSTRING) {
+    lua_getglobal(L, "require");
+    lua_pushvalue(L, 3);
+    lua_call(L, 1, 1);
+    lua_replace(L, 3);
+  }
+  if (type == LUA_TSTRING || type == LUA_TTABLE || type == LUA_TUSERDATA) {
+    lua_createtable(L, 2, 0);
+    lua_pushvalue(L, 3);
+    lua_rawseti(L, -2, 1);
+    lua_pushvalue(L, lua_isnil(L, 4) ? 2 : 4);
+    lua_rawseti(L, -2, 2);
+    lua_replace(L, 3);
+  }
+  poe_name *event = lpoe_check_name(P, L, 2, "event name");
+  lua_settop(L, 3);
+  lpoe_set_state(P, L, poe_active_session(P->k), event);
+  poe_name_unref(P->k, event);
+  return lpoe_true(L);
+}
+
+static int kernel_get_event_count(lua_State *L) {
+  struct lpoe *P = lpoe_self(L);
+  lua_pushinteger(L, (lua_Integer)poe_event_count(P->k));
+  return 1;
+}
+
+static int kernel_get_next_event_time(lua_State *L) {
+  struct lpoe *P = lpoe_self(L);
+  int64_t due;
+  if (!poe_next_event_epoch_ns(P->k, &due)) return 0;
+  lua_pushnumber(L, (lua_Number)due / 1e9);
+  return 1;
+}
+
+const luaL_Reg lpoe_event_methods[] = {
+    {"post", kernel_post},
+    {"yield", kernel_yield},
+    {"call", kernel_call},
+    {"state", kernel_state},
+    {"get_event_count", kernel_get_event_count},
+    {"get_next_event_time", kernel_get_next_event_time},
+    {NULL, NULL}};

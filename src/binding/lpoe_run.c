@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lpoe_run.c -- run, slices, stop, fork; switches; the module's functions.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "lpoe.h"
+
+/* ---- running ------------------------------------------------------------------ */
+
+static int run_failed(struct lpoe *P, lua_State *L, int err) {
+  struct poe_value exception;
+  if (poe_kernel_exception(P->k, &exception))
+    return lpoe_raise_from_run(P, L, &exception);
+  if (err == -EBUSY) return luaL_error(L, "the kernel is running already");
+  if (err == -POE_EDEEP) return luaL_error(L, "slices are nested too deep");
+  return luaL_error(L, "the loop '%s' failed: %s",
+                    poe_kernel_loop_name(P->k), strerror(-err));
+}
+
+static int kernel_run(lua_State *L) {
+  struct lpoe *P = lpoe_self(L);
+  P->run_called = 1;
+  int err = poe_kernel_run(P->k);
+  return err < 0 ? run_failed(P, L, err) : 0;
+}
+
+static int slice(struct lpoe *P, lua_State *L) {
+  P->run_called = 1;
+  int more = poe_kernel_slice(P->k);
+  return more < 0 ? run_failed(P, L, more) : more;
+}
+
+static int kernel_run_one_timeslice(lua_State *L) {
+  struct lpoe *P = lpoe_self(L);
+  lua_pushboolean(L, slice(P, L));
+  return 1;
+}
+
+static int kernel_run_while(lua_State *L) {
+  struct lpoe *P = lpoe_self(L);
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  lua_settop(L, 2);
+  for (;;) {
+    lua_pushvalue(L, 2);
+    lua_call(L, 0, 1);
+    int go_on = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    if (!go_on || !slice(lpoe_self(L), L)) return 0;
+    P->run_called = 1;
+  }
+}
+
+static int kernel_stop(lua_State *L) {
+  poe_kernel_stop(lpoe_self(L)->k);
+  return 0;
+}
+
+static int kernel_has_forked(lua_State *L) {
+  struct lpoe *P = lpoe_self(L);
+  int err = poe_kernel_has_forked(P->k);
+  if (err) return run_failed(P, L, err);
+  return 0;
+}
+
+static int kernel_fork(lua_State *L) {
+  struct lpoe *P = lpoe_self(L);
+  int64_t pid = poe_kernel_fork(P->k);
+  if (pid < 0)
+    return lpoe_fail(P, L, (int)-pid, POE_ASSERT_RETVALS, "%s",
+                     strerror((int)-pid));
+  lua_pushinteger(L, (lua_Integer)pid);
+  return 1;
+}
+
+static int kernel_poe_kernel_loop(lua_State *L) {
+  lua_pushstring(L, poe_kernel_loop_name(lpoe_self(L)->k));
+  return 1;
+}
+
+const luaL_Reg lpoe_run_methods[] = {
+    {"run", kernel_run},
+    {"run_one_timeslice", kernel_run_one_timeslice},
+    {"run_while", kernel_run_while},
+    {"stop", kernel_stop},
+    {"has_forked", kernel_has_forked},
+    {"fork", kernel_fork},
+    {"poe_kernel_loop", kernel_poe_kernel_loop},
+    {NULL, NULL}};
+
+/* ---- switches --------------------------------------------------------------------- */
+
+/* What the environment has said stays said. */
+static int is_in_environment(const char *prefix, const char *name) {
+  char variable[64];
+  size_t n = 0;
+  for (; *prefix; prefix++) variable[n++] = *prefix;
+  for (; *name && n < sizeof variable - 1; name++)
+    variable[n++] = (char)(*name >= 'a' && *name <= 'z' ? *name - 32 : *name);
+  variable[n] = '\0';
+  return getenv(variable) != NULL;
+}
+
+/* [switches]: the mask with each named topic on or off. */
+static unsigned read_topics(lua_State *L, unsigned mask, const char *what,
+                            const char *prefix,
+                            unsigned (*topic_of)(const char *)) {
+  if (!lua_istable(L, -1))
+    luaL_error(L, "configure: '%s' must be a table of switches, got a %s",
+               what, luaL_typename(L, -1));
+  lua_pushnil(L);
+  while (lua_next(L, -2)) {
+    const char *name =
+        lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
+    unsigned bit = topic_of(name);
+    if (!bit) luaL_error(L, "configure: unknown %s switch '%s'", what, name);
+    if (!is_in_environment(prefix, name))
+      mask = lua_toboolean(L, -1) ? mask | bit : mask & ~bit;
+    lua_pop(L, 1);
+  }
+  return mask;
+}
+
+static void set_trace(struct lpoe *P, lua_State *L) {
+  poe_set_trace_mask(P->k, read_topics(L, poe_trace_mask(P->k), "trace",
+                                       "POE_TRACE_", poe_trace_topic));
+}
+
+static void set_assert(struct lpoe *P, lua_State *L) {
+  poe_set_assert_mask(P->k, read_topics(L, poe_assert_mask(P->k), "assert",
+                                        "POE_ASSERT_", poe_assert_topic));
+}
+
+static void open_log(struct lpoe *P, lua_State *L, const char *path) {
+  FILE *f = fopen(path, "ae");
+  if (!f) luaL_error(L, "cannot open trace file '%s': %s", path,
+                     strerror(errno));
+  if (P->log) fclose(P->log);
+  P->log = f;
+}
+
+static void set_trace_filename(struct lpoe *P, lua_State *L) {
+  if (lua_type(L, -1) != LUA_TSTRING)
+    luaL_error(L, "configure: 'trace_filename' must be a string, got a %s",
+               luaL_typename(L, -1));
+  if (!getenv("POE_TRACE_FILENAME")) open_log(P, L, lua_tostring(L, -1));
+}
+
+static void choose_loop(struct lpoe *P, lua_State *L, const char *name,
+                        const char *who) {
+  const struct poe_loop_ops *ops = poe_loop_find(name);
+  if (!ops) luaL_error(L, "%s: unknown event loop '%s'", who, name);
+  if (poe_kernel_set_loop(P->k, ops))
+    luaL_error(L, "%s: too late for event loop '%s': '%s' is in use", who,
+               name, poe_kernel_loop_name(P->k));
+}
+
+static void set_loop(struct lpoe *P, lua_State *L) {
+  if (lua_type(L, -1) != LUA_TSTRING)
+    luaL_error(L, "configure: 'loop' must be a string, got a %s",
+               luaL_typename(L, -1));
+  if (!getenv("POE_EVENT_LOOP"))
+    choose_loop(P, L, lua_tostring(L, -1), "configure");
+}
+
+static void set_catch(struct lpoe *P, lua_State *L) {
+  if (!getenv("POE_CATCH_EXCEPTIONS"))
+    poe_kernel_set_catch(P->k, lua_toboolean(L, -1));
+}
+
+static void set_virtual_time(struct lpoe *P, lua_State *L) {
+  if (lua_toboolean(L, -1) && poe_kernel_set_virtual_time(P->k))
+    luaL_error(L, "configure: too late for virtual time");
+}
+
+static const struct {
+  const char *name;
+  void (*set)(struct lpoe *, lua_State *);
+} switches[] = {
+    {"trace", set_trace},         {"assert", set_assert},
+    {"loop", set_loop},           {"trace_filename", set_trace_filename},
+    {"catch_exceptions", set_catch}, {"virtual_time", set_virtual_time},
+};
+
+static int module_configure(lua_State *L) {
+  struct lpoe *P = lpoe_upvalue(L);
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  lua_pushnil(L);
+  while (lua_next(L, 1)) {
+    const char *name =
+        lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "?";
+    size_t i = 0, n = sizeof switches / sizeof *switches;
+    while (i < n && strcmp(switches[i].name, name) != 0) i++;
+    if (i == n) return luaL_error(L, "configure: unknown switch '%s'", name);
+    switches[i].set(P, L);
+    lua_settop(L, 2);
+  }
+  return 0;
+}
+
+static int is_true(const char *value) {
+  return value && *value && strcmp(value, "0") != 0;
+}
+
+static unsigned topics_in_environment(const char *prefix,
+                                      const char *const *names,
+                                      unsigned (*topic_of)(const char *)) {
+  unsigned mask = 0;
+  char variable[64];
+  for (int pass = 0; pass < 2; pass++) /* DEFAULT first, others override */
+    for (size_t i = 0; names[i]; i++) {
+      if ((strcmp(names[i], "default") == 0) != (pass == 0)) continue;
+      snprintf(variable, sizeof variable, "%s%s", prefix, names[i]);
+      for (char *c = variable; *c; c++)
+        if (*c >= 'a' && *c <= 'z') *c = (char)(*c - 32);
+      const char *value = getenv(variable);
+      unsigned bit = topic_of(names[i]);
+      if (value) mask = is_true(value) ? mask | bit : mask & ~bit;
+    }
+  return mask;
+}
+
+void lpoe_configure_from_environment(struct lpoe *P, lua_State *L) {
+  static const char *const traces[] = {"default", "destroy",  "events",
+                                       "files",   "refcnt",   "retvals",
+                                       "sessions", "signals", NULL};
+  static const char *const asserts[] = {"default", "data",  "events",
+                                        "files",   "retvals", "usage",
+                                        "states",  NULL};
+  poe_set_trace_mask(P->k, topics_in_environment("POE_TRACE_", traces,
+                                                 poe_trace_topic));
+  poe_set_assert_mask(P->k, topics_in_environment("POE_ASSERT_", asserts,
+                                                  poe_assert_topic));
+  const char *value = getenv("POE_CATCH_EXCEPTIONS");
+  if (value) poe_kernel_set_catch(P->k, is_true(value));
+  value = getenv("POE_TRACE_FILENAME");
+  if (value && *value) open_log(P, L, value);
+  value = getenv("POE_EVENT_LOOP");
+  if (value && *value) choose_loop(P, L, value, "POE_EVENT_LOOP");
+}
+
+/* ---- functions of the module ----------------------------------------------------------- */
+
+static int module_time(lua_State *L) {
+  lua_pushnumber(L, (lua_Number)poe_epoch_ns(lpoe_upvalue(L)->k) / 1e9);
+  return 1;
+}
+
+static int module_monotime(lua_State *L) {
+  lua_pushnumber(L, (lua_Number)poe_now_ns(lpoe_upvalue(L)->k) / 1e9);
+  return 1;
+}
+
+static int module_type(lua_State *L) {
+  struct lpoe *P = lua_touserdata(L, lua_upvalueindex(1));
+  luaL_checkany(L, 1);
+  if (lua_touserdata(L, 1) == P)
+    lua_pushliteral(L, "kernel");
+  else if (P->k && lpoe_session_id(P, L, 1))
+    lua_pushliteral(L, "session");
+  else
+    lua_pushnil(L);
+  return 1;
+}
+
+static int module_wait_status(lua_State *L) {
+  int status = (int)luaL_checkinteger(L, 1);
+  if (WIFSIGNALED(status)) {
+    lua_pushliteral(L, "signal");
+    lua_pushinteger(L, WTERMSIG(status));
+  } else {
+    lua_pushliteral(L, "exit");
+    lua_pushinteger(L, WEXITSTATUS(status));
+  }
+  return 2;
+}
+
+static int module_run_called(lua_State *L) {
+  lua_pushboolean(L, lpoe_upvalue(L)->run_called);
+  return 1;
+}
+
+static int module_last_traceback(lua_State *L) {
+  lpoe_push_kernel(L);
+  lua_getiuservalue(L, -1, LPOE_UV_TRACE);
+  lua_rawgeti(L, -1, 3);
+  return 1;
+}
+
+static int module_close(lua_State *L) {
+  struct lpoe *P = lua_touserdata(L, lua_upvalueindex(1));
+  if (P->depth) return luaL_error(L, "close: a handler is running");
+  lpoe_close(P, L);
+  return 0;
+}
+
+/* What is left behind, counted; for tests and leak reports. */
+static int module_census(lua_State *L) {
+  struct lpoe *P = lpoe_upvalue(L);
+  struct poe_census c;
+  poe_census(P->k, &c);
+  const struct {
+    const char *name;
+    size_t count;
+  } fields[] = {{"sessions", c.sessions}, {"events", c.events},
+                {"timers", c.timers},     {"selects", c.selects},
+                {"signals", c.signals},   {"children", c.children},
+                {"aliases", c.aliases},   {"tags", c.tags},
+                {"names", c.names},       {"allocations", c.allocations},
+                {"values", P->values.live - 1u},
+                {"postbacks", P->postbacks}};
+  lua_newtable(L);
+  for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+    lua_pushinteger(L, (lua_Integer)fields[i].count);
+    lua_setfield(L, -2, fields[i].name);
+  }
+  return 1;
+}
+
+const luaL_Reg lpoe_run_functions[] = {
+    {"configure", module_configure},
+    {"time", module_time},
+    {"monotime", module_monotime},
+    {"type", module_type},
+    {"wait_status", module_wait_status},
+    {"run_called", module_run_called},
+    {"last_traceback", module_last_traceback},
+    {"close", module_close},
+    {"census", module_census},
+    {NULL, NULL}};

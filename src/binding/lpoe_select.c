@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lpoe_select.c -- select_*: from handles to descriptors.
+ *
+ * A handle is an integer, a Lua file, or an object with a fileno, getfd or
+ * pollfd method.  The descriptor of a watched object is remembered, so that
+ * unwatching finds it after the object was closed.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "lpoe.h"
+
+/* ---- handles --------------------------------------------------------------------- */
+
+static int to_fd(lua_State *L, int index) {
+  int is_integer;
+  lua_Integer fd = lua_tointegerx(L, index, &is_integer);
+  if (!is_integer || fd < 0 || fd > INT32_MAX) return -1;
+  return (int)fd;
+}
+
+static int fd_of_file(lua_State *L, int arg, int *fd) {
+  luaL_Stream *file = luaL_testudata(L, arg, LUA_FILEHANDLE);
+  if (!file) return 0;
+  *fd = file->closef && file->f ? fileno(file->f) : -1;
+  return 1;
+}
+
+/* Call the first of the object's methods that tells a descriptor. */
+static int fd_of_object(lua_State *L, int arg, int *fd) {
+  static const char *const methods[] = {"fileno", "getfd", "pollfd"};
+  int type = lua_type(L, arg);
+  if (type != LUA_TTABLE && type != LUA_TUSERDATA) return 0;
+  if (type == LUA_TUSERDATA && luaL_getmetafield(L, arg, "__index") == LUA_TNIL)
+    return 0;
+  if (type == LUA_TUSERDATA) lua_pop(L, 1);
+  for (int i = 0; i < 3; i++) {
+    if (lua_getfield(L, arg, methods[i]) == LUA_TFUNCTION) {
+      lua_pushvalue(L, arg);
+      lua_call(L, 1, 1);
+      *fd = to_fd(L, -1);
+      lua_pop(L, 1);
+      return 1;
+    }
+    lua_pop(L, 1);
+  }
+  return 0;
+}
+
+static void push_handles(lua_State *L) {
+  lpoe_push_kernel(L);
+  lua_getiuservalue(L, -1, LPOE_UV_HANDLES);
+  lua_remove(L, -2);
+}
+
+/* The descriptor under which an object is watched, or -1. */
+static int remembered(lua_State *L, int arg) {
+  if (lua_type(L, arg) == LUA_TNUMBER) return -1;
+  push_handles(L);
+  lua_pushvalue(L, arg);
+  int fd = lua_rawget(L, -2) == LUA_TNIL ? -1 : (int)lua_tointeger(L, -1);
+  lua_pop(L, 2);
+  return fd;
+}
+
+static void remember(lua_State *L, int arg, int fd) {
+  if (lua_type(L, arg) == LUA_TNUMBER) return;
+  push_handles(L);
+  lua_pushvalue(L, arg);
+  if (fd < 0)
+    lua_pushnil(L);
+  else
+    lua_pushinteger(L, fd);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+}
+
+/* The descriptor of a handle as it is now; -1 if it is closed.  Raises. */
+static int check_handle(lua_State *L, int arg) {
+  int fd;
+  if (lua_type(L, arg) == LUA_TNUMBER) {
+    fd = to_fd(L, arg);
+    if (fd < 0 && !lua_isinteger(L, arg)) luaL_typeerror(L, arg, "handle");
+    return fd;
+  }
+  if (fd_of_file(L, arg, &fd) || fd_of_object(L, arg, &fd)) return fd;
+  return luaL_typeerror(L, arg, "handle");
+}
+
+/* The descriptor that a watcher of this handle would be under. */
+static int watched_fd(lua_State *L, int arg) {
+  int fd = remembered(L, arg);
+  return fd >= 0 ? fd : check_handle(L, arg);
+}
+
+/* ---- watching ------------------------------------------------------------------------ */
+
+static int failed(struct lpoe *P, lua_State *L, int err, int fd) {
+  if (err == -ESRCH)
+    return lpoe_fail(P, L, ESRCH, POE_ASSERT_FILES,
+                     "session %I is stopping: it cannot watch handles",
+                     (LUAI_UACINT)poe_session_id(poe_active_session(P->k)));
+  return lpoe_fail(P, L, -err, POE_ASSERT_FILES,
+                   err == -EBADF ? "bad or closed descriptor %d"
+                                 : "cannot watch descriptor %d",
+                   fd);
+}
+
+/* Watch the handle at 2; the event's name and arguments as given. */
+static int watch(struct lpoe *P, lua_State *L, int fd, enum poe_mode mode,
+                 int event, int first) {
+  struct lpoe_message m;
+  if (fd < 0) return -EBADF;
+  lpoe_take(P, L, event, first, &m);
+  lua_pushvalue(L, 2);
+  struct poe_value handle = lpoe_park_one(P, L);
+  int err = poe_select_watch(P->k, fd, mode, m.event, m.origin, handle,
+                             m.args);
+  if (err) lpoe_unpark(P, lpoe_payload(&handle));
+  return lpoe_sent(P, &m, err);
+}
+
+static void unwatch(struct lpoe *P, lua_State *L, int fd,
+                    enum poe_mode mode) {
+  if (fd < 0) return;
+  poe_select_ignore(P->k, fd, mode);
+  if (!poe_select_is_watched(P->k, fd)) remember(L, 2, -1);
+}
+
+static void check_event(lua_State *L, int arg) {
+  if (lua_type(L, arg) != LUA_TSTRING) luaL_typeerror(L, arg, "event name");
+}
+
+static int select_one(lua_State *L, const char *method, enum poe_mode mode) {
+  struct lpoe *P = lpoe_self_in_session(L, method);
+  if (lua_isnoneornil(L, 3)) {
+    unwatch(P, L, watched_fd(L, 2), mode);
+    return lpoe_true(L);
+  }
+  check_event(L, 3);
+  int fd = check_handle(L, 2);
+  int err = watch(P, L, fd, mode, 3, 4);
+  if (err) return failed(P, L, err, fd);
+  remember(L, 2, fd);
+  return lpoe_true(L);
+}
+
+static int kernel_select_read(lua_State *L) {
+  return select_one(L, "select_read", POE_RD);
+}
+
+static int kernel_select_write(lua_State *L) {
+  return select_one(L, "select_write", POE_WR);
+}
+
+static int kernel_select_expedite(lua_State *L) {
+  return select_one(L, "select_expedite", POE_EX);
+}
+
+/* All three at once: those named are watched, the others not. */
+static int kernel_select(lua_State *L) {
+  struct lpoe *P = lpoe_self_in_session(L, "select");
+  int top = lua_gettop(L), any = 0, fd = -1;
+  for (int i = 3; i <= 5; i++)
+    if (!lua_isnoneornil(L, i)) {
+      check_event(L, i);
+      any = 1;
+    }
+  int old = watched_fd(L, 2);
+  if (any) {
+    fd = check_handle(L, 2);
+    if (fd < 0) return failed(P, L, -EBADF, fd);
+  }
+  for (int i = 3; i <= 5; i++) {
+    enum poe_mode mode = (enum poe_mode)(i - 3);
+    if (lua_isnoneornil(L, i)) {
+      unwatch(P, L, old, mode);
+      continue;
+    }
+    int err = watch(P, L, fd, mode, i, 6 <= top ? 6 : top + 1);
+    if (err) return failed(P, L, err, fd);
+    remember(L, 2, fd);
+  }
+  return lpoe_true(L);
+}
+
+static int pause_or_resume(lua_State *L, const char *method,
+                           enum poe_mode mode,
+                           int (*act)(poe_kernel *, int, enum poe_mode)) {
+  struct lpoe *P = lpoe_self_in_session(L, method);
+  int fd = watched_fd(L, 2);
+  int done = fd < 0 ? 0 : act(P->k, fd, mode);
+  if (done < 0) return failed(P, L, done, fd);
+  lua_pushboolean(L, done);
+  return 1;
+}
+
+static int kernel_select_pause_read(lua_State *L) {
+  return pause_or_resume(L, "select_pause_read", POE_RD, poe_select_pause);
+}
+
+static int kernel_select_resume_read(lua_State *L) {
+  return pause_or_resume(L, "select_resume_read", POE_RD, poe_select_resume);
+}
+
+static int kernel_select_pause_write(lua_State *L) {
+  return pause_or_resume(L, "select_pause_write", POE_WR, poe_select_pause);
+}
+
+static int kernel_select_resume_write(lua_State *L) {
+  return pause_or_resume(L, "select_resume_write", POE_WR,
+                         poe_select_resume);
+}
+
+int lpoe_on_close(lua_State *L) {
+  struct lpoe *P = lua_touserdata(L, lua_upvalueindex(1));
+  if (!P->k || P->closing) return 0;
+  int fd = remembered(L, 1);
+  if (fd < 0) return 0;
+  poe_select_forget(P->k, fd);
+  remember(L, 1, -1);
+  return 0;
+}
+
+const luaL_Reg lpoe_select_methods[] = {
+    {"select", kernel_select},
+    {"select_read", kernel_select_read},
+    {"select_write", kernel_select_write},
+    {"select_expedite", kernel_select_expedite},
+    {"select_pause_read", kernel_select_pause_read},
+    {"select_resume_read", kernel_select_resume_read},
+    {"select_pause_write", kernel_select_pause_write},
+    {"select_resume_write", kernel_select_resume_write},
+    {NULL, NULL}};

@@ -1,0 +1,594 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lpoe_session.c -- sessions as Lua sees them: create, objects, options.
+ *
+ * A session object holds an id and nothing else; each use looks it up.  One
+ * object stands for one session as long as anybody keeps it, so objects can
+ * be compared.  What Lua keeps for a living session lies under its slot: the
+ * heap, and the table of states by name id, where each state is one reference
+ * of its name.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lpoe.h"
+
+/* ---- slots --------------------------------------------------------------------- */
+
+static uint32_t take_slot(struct lpoe *P, lua_State *L) {
+  uint32_t slot = P->free_slot;
+  if (slot != LPOE_NONE) {
+    P->free_slot = P->slot[slot].next_free;
+  } else {
+    if (P->nslots == P->slot_room) {
+      uint32_t room = P->slot_room ? P->slot_room * 2 : 16;
+      void *p = realloc(P->slot, room * sizeof *P->slot);
+      if (!p) luaL_error(L, "not enough memory");
+      P->slot = p;
+      P->slot_room = room;
+    }
+    slot = P->nslots++;
+  }
+  P->slot[slot].flags = 0;
+  P->slot[slot].id = 0;
+  return slot;
+}
+
+static void give_slot(struct lpoe *P, uint32_t slot) {
+  P->slot[slot].next_free = P->free_slot;
+  P->free_slot = slot;
+}
+
+/* What Lua kept for the slot goes. */
+static void empty_slot(struct lpoe *P, uint32_t slot);
+
+/* ---- objects ------------------------------------------------------------------------ */
+
+static void set_by_id(lua_State *L, int kernel, int uservalue, uint64_t id) {
+  /* [value] */
+  lua_getiuservalue(L, kernel, uservalue);
+  lua_insert(L, -2);
+  lua_rawseti(L, -2, (lua_Integer)id);
+  lua_pop(L, 1);
+}
+
+static int get_by_id(lua_State *L, int kernel, int uservalue, uint64_t id) {
+  lua_getiuservalue(L, kernel, uservalue);
+  int type = lua_rawgeti(L, -1, (lua_Integer)id);
+  lua_remove(L, -2);
+  return type;
+}
+
+static void push_object(lua_State *L, uint64_t id) {
+  lpoe_push_kernel(L);
+  int kernel = lua_gettop(L);
+  if (get_by_id(L, kernel, LPOE_UV_SESSIONS, id) == LUA_TNIL) {
+    lua_pop(L, 1);
+    uint64_t *object = lua_newuserdatauv(L, sizeof *object, 0);
+    *object = id;
+    luaL_setmetatable(L, LPOE_SESSION_CLASS);
+    lua_pushvalue(L, -1);
+    set_by_id(L, kernel, LPOE_UV_SESSIONS, id);
+  }
+  lua_remove(L, kernel);
+}
+
+static int is_custom(const struct lpoe *P, const poe_session *s) {
+  return poe_session_is_alive(s) &&
+         P->slot[lpoe_slot_of(s)].flags & LPOE_CUSTOM;
+}
+
+void lpoe_push_session(struct lpoe *P, lua_State *L, const poe_session *s) {
+  luaL_checkstack(L, 8, NULL);
+  lpoe_push_kernel(L);
+  if (poe_session_id(s) == 0) return;
+  if (is_custom(P, s))
+    get_by_id(L, lua_gettop(L), LPOE_UV_OBJECTS, lpoe_slot_of(s) + 1u);
+  else
+    push_object(L, poe_session_id(s));
+  lua_remove(L, -2);
+}
+
+uint64_t lpoe_session_id(struct lpoe *P, lua_State *L, int index) {
+  if (lua_type(L, index) == LUA_TTABLE) {
+    luaL_checkstack(L, 4, NULL);
+    index = lua_absindex(L, index);
+    lpoe_push_kernel(L);
+    lua_getiuservalue(L, -1, LPOE_UV_CUSTOM);
+    lua_pushvalue(L, index);
+    lua_rawget(L, -2);
+    lua_Integer slot = lua_tointeger(L, -1);
+    lua_pop(L, 3);
+    return slot ? P->slot[slot - 1].id : 0;
+  }
+  uint64_t *object = luaL_testudata(L, index, LPOE_SESSION_CLASS);
+  return object ? *object : 0;
+}
+
+static uint64_t check_self(lua_State *L) {
+  return *(uint64_t *)luaL_checkudata(L, 1, LPOE_SESSION_CLASS);
+}
+
+static poe_session *find_self(struct lpoe *P, lua_State *L) {
+  return poe_session_find(P->k, check_self(L));
+}
+
+static int dead(struct lpoe *P, lua_State *L) {
+  return lpoe_fail(P, L, ESRCH, POE_ASSERT_DATA, "session %I has ended",
+                   (LUAI_UACINT)check_self(L));
+}
+
+/* ---- states ------------------------------------------------------------------------------ */
+
+static void push_states(struct lpoe *P, lua_State *L, const poe_session *s) {
+  (void)P;
+  lpoe_push_kernel(L);
+  lua_getiuservalue(L, -1, LPOE_UV_STATES);
+  lua_rawgeti(L, -1, (lua_Integer)lpoe_slot_of(s) + 1);
+  lua_replace(L, -3);
+  lua_pop(L, 1);
+}
+
+/* [states, handler] -> [states]: under the event's id. */
+static void put_state(struct lpoe *P, lua_State *L, poe_name *event) {
+  uint32_t id = poe_name_id(event);
+  int is_new = lua_rawgeti(L, -2, id) == LUA_TNIL;
+  lua_pop(L, 1);
+  int is_removal = lua_isnil(L, -1);
+  lua_rawseti(L, -2, id);
+  if (is_new && !is_removal) poe_name_ref(event);
+  if (!is_new && is_removal) poe_name_unref(P->k, event);
+}
+
+void lpoe_set_state(struct lpoe *P, lua_State *L, poe_session *s,
+                    poe_name *event) {
+  push_states(P, L, s);
+  lua_insert(L, -2);
+  if (P->slot[lpoe_slot_of(s)].flags & LPOE_OPT_DEBUG) {
+    int known = lua_rawgeti(L, -2, poe_name_id(event)) != LUA_TNIL;
+    lua_pop(L, 1);
+    if (known && !lua_isnil(L, -1))
+      poe_log(P->k, "redefining handler for event(%s) for session(%llu)",
+              poe_name_text(event, NULL),
+              (unsigned long long)poe_session_id(s));
+  }
+  put_state(P, L, event);
+  lua_pop(L, 1);
+}
+
+/* Let go the names of a table of states, on top of L. */
+static void drop_states(struct lpoe *P, lua_State *L) {
+  if (!lua_istable(L, -1)) return;
+  lua_pushnil(L);
+  while (lua_next(L, -2)) {
+    lua_pop(L, 1);
+    poe_name_unref(P->k,
+                   poe_name_by_id(P->k, (uint32_t)lua_tointeger(L, -1)));
+  }
+}
+
+/* ---- create: checking ------------------------------------------------------------------ */
+
+/* [..., states]: event name at `key`, handler on top of the stack. */
+static void add_state(struct lpoe *P, lua_State *L, int states, int key,
+                      const char *group) {
+  if (lua_type(L, key) != LUA_TSTRING)
+    luaL_error(L, "event names in %s must be strings, got a %s", group,
+               luaL_typename(L, key));
+  poe_name *event = lpoe_check_name(P, L, key, "event name");
+  lua_pushvalue(L, states);
+  lua_insert(L, -2);
+  put_state(P, L, event);
+  lua_pop(L, 1);
+  poe_name_unref(P->k, event);
+}
+
+static void add_inline(struct lpoe *P, lua_State *L, int states, int group) {
+  lua_pushnil(L);
+  while (lua_next(L, group)) {
+    if (lua_type(L, -1) != LUA_TFUNCTION)
+      luaL_error(L, "inline_states['%s'] must be a function, got a %s",
+                 luaL_tolstring(L, -2, NULL), luaL_typename(L, -2));
+    add_state(P, L, states, lua_absindex(L, -2), "inline_states");
+  }
+}
+
+/* [..., key, method]: the event's name, its handler {object, method}. */
+static void add_method(struct lpoe *P, lua_State *L, int states, int object,
+                       const char *group) {
+  int method = lua_gettop(L), key = method - 1;
+  if (lua_type(L, method) != LUA_TSTRING)
+    luaL_error(L, "method names in %s must be strings, got a %s", group,
+               luaL_typename(L, method));
+  if (lua_isinteger(L, key)) key = method; /* a list: named as the event */
+  lua_createtable(L, 2, 0);
+  lua_pushvalue(L, object);
+  lua_rawseti(L, -2, 1);
+  lua_pushvalue(L, method);
+  lua_rawseti(L, -2, 2);
+  add_state(P, L, states, key, group);
+}
+
+/* The object that a key of package_states means: a module or its name. */
+static void push_object_of(lua_State *L, int key, int is_package) {
+  if (!is_package || lua_type(L, key) != LUA_TSTRING) {
+    lua_pushvalue(L, key);
+    return;
+  }
+  lua_getglobal(L, "require");
+  lua_pushvalue(L, key);
+  lua_call(L, 1, 1);
+  if (!lua_istable(L, -1))
+    luaL_error(L, "package_states: module '%s' is no table",
+               lua_tostring(L, key));
+}
+
+static void add_objects(struct lpoe *P, lua_State *L, int states, int group,
+                        const char *name, int is_package) {
+  lua_pushnil(L);
+  while (lua_next(L, group)) {
+    int key = lua_gettop(L) - 1, list = key + 1;
+    int type = lua_type(L, key);
+    if (type != LUA_TTABLE && type != LUA_TUSERDATA &&
+        !(is_package && type == LUA_TSTRING))
+      luaL_error(L, "keys of %s must be %s, got a %s", name,
+                 is_package ? "modules or their names" : "objects",
+                 luaL_typename(L, key));
+    if (!lua_istable(L, list))
+      luaL_error(L, "values of %s must be lists of methods, got a %s", name,
+                 luaL_typename(L, list));
+    push_object_of(L, key, is_package);
+    int object = lua_gettop(L);
+    lua_pushnil(L);
+    while (lua_next(L, list)) {
+      lua_pushvalue(L, -2);
+      lua_insert(L, -2);
+      add_method(P, L, states, object, name);
+      lua_settop(L, object + 1);
+    }
+    lua_settop(L, key);
+  }
+}
+
+static const char *const keys[] = {"inline_states", "object_states",
+                                   "package_states", "args", "heap",
+                                   "options", NULL};
+
+static void check_keys(lua_State *L) {
+  lua_pushnil(L);
+  while (lua_next(L, 1)) {
+    int known = 0;
+    if (lua_type(L, -2) != LUA_TSTRING)
+      luaL_error(L, "create: unknown parameter %s (a named parameter expected)",
+                 luaL_tolstring(L, -2, NULL));
+    for (int i = 0; keys[i]; i++)
+      known |= strcmp(keys[i], lua_tostring(L, -2)) == 0;
+    if (!known)
+      luaL_error(L, "create: unknown parameter '%s'", lua_tostring(L, -2));
+    if (strcmp(lua_tostring(L, -2), "heap") != 0 && !lua_istable(L, -1))
+      luaL_error(L, "create: parameter '%s' must be a table, got a %s",
+                 lua_tostring(L, -2), luaL_typename(L, -1));
+    lua_pop(L, 1);
+  }
+}
+
+static void check_states(struct lpoe *P, lua_State *L, int states) {
+  poe_name *start = poe_name_find(P->k, "_start", 6);
+  if (lua_rawgeti(L, states, poe_name_id(start)) == LUA_TNIL)
+    luaL_error(L, "create: no handler for _start");
+  lua_pop(L, 1);
+  poe_name *signal = poe_name_find(P->k, "_signal", 7);
+  if (signal && lua_rawgeti(L, states, poe_name_id(signal)) != LUA_TNIL)
+    luaL_error(L, "create: a _signal handler is never called: watch signals "
+                  "with kernel:sig");
+}
+
+/* Push the checked table of states from the parameters at index 1. */
+static int build_states(lua_State *L) {
+  struct lpoe *P = lua_touserdata(L, 2);
+  int states = 3;
+  if (lua_getfield(L, 1, "inline_states") != LUA_TNIL)
+    add_inline(P, L, states, lua_gettop(L));
+  if (lua_getfield(L, 1, "object_states") != LUA_TNIL)
+    add_objects(P, L, states, lua_gettop(L), "object_states", 0);
+  if (lua_getfield(L, 1, "package_states") != LUA_TNIL)
+    add_objects(P, L, states, lua_gettop(L), "package_states", 1);
+  check_states(P, L, states);
+  return 0;
+}
+
+/* Names are let go again if anything in the parameters is wrong. */
+static void push_checked_states(struct lpoe *P, lua_State *L) {
+  lua_newtable(L);
+  lua_pushcfunction(L, build_states);
+  lua_pushvalue(L, 1);
+  lua_pushlightuserdata(L, P);
+  lua_pushvalue(L, -4);
+  if (lua_pcall(L, 3, 0, 0) == LUA_OK) return;
+  lua_insert(L, -2);
+  drop_states(P, L);
+  lua_pop(L, 1);
+  if (lua_type(L, -1) == LUA_TSTRING) { /* blame the caller's line */
+    luaL_where(L, 1);
+    lua_insert(L, -2);
+    lua_concat(L, 2);
+  }
+  lua_error(L);
+}
+
+/* ---- options ---------------------------------------------------------------------------- */
+
+static int flag_of(const char *name) {
+  if (strcmp(name, "trace") == 0) return LPOE_OPT_TRACE;
+  if (strcmp(name, "debug") == 0) return LPOE_OPT_DEBUG;
+  if (strcmp(name, "default") == 0) return LPOE_OPT_DEFAULT;
+  return 0;
+}
+
+/* POE's words for truth become booleans, in place. */
+static void canonical_option(lua_State *L, int index) {
+  static const char *const words[] = {"on", "yes", "true", "off", "no",
+                                      "false"};
+  if (lua_type(L, index) != LUA_TSTRING) return;
+  for (int i = 0; i < 6; i++)
+    if (strcmp(lua_tostring(L, index), words[i]) == 0) {
+      lua_pushboolean(L, i < 3);
+      lua_replace(L, index);
+      return;
+    }
+}
+
+/* [name, value] on top, taken: set an option of the session in a slot. */
+static void set_option(struct lpoe *P, lua_State *L, uint32_t index) {
+  uint64_t id = index + 1u;
+  struct lpoe_slot *slot = &P->slot[index];
+  int value = lua_gettop(L), name = value - 1;
+  canonical_option(L, value);
+  lpoe_push_kernel(L);
+  if (get_by_id(L, value + 1, LPOE_UV_OPTIONS, id) == LUA_TNIL) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    set_by_id(L, value + 1, LPOE_UV_OPTIONS, id);
+  }
+  lua_pushvalue(L, name);
+  lua_pushvalue(L, value);
+  lua_rawset(L, -3);
+  int flag = flag_of(lua_tostring(L, name));
+  int is_on = lua_toboolean(L, value) &&
+              !(lua_isinteger(L, value) && lua_tointeger(L, value) == 0);
+  slot->flags = (uint8_t)(is_on ? slot->flags | flag : slot->flags & ~flag);
+  lua_settop(L, name - 1);
+}
+
+static int session_option(lua_State *L) {
+  struct lpoe *P = lpoe_upvalue(L);
+  poe_session *s = find_self(P, L);
+  luaL_checktype(L, 2, LUA_TSTRING);
+  if (!s) return dead(P, L);
+  int is_set = lua_gettop(L) >= 3;
+  lua_settop(L, 3);
+  lpoe_push_kernel(L);
+  if (get_by_id(L, 4, LPOE_UV_OPTIONS, lpoe_slot_of(s) + 1u) ==
+      LUA_TTABLE) {
+    lua_pushvalue(L, 2);
+    lua_rawget(L, -2);
+  }
+  if (is_set) { /* [.., old] */
+    lua_pushvalue(L, 2);
+    lua_pushvalue(L, 3);
+    set_option(P, L, lpoe_slot_of(s));
+  }
+  return 1;
+}
+
+static void check_options(lua_State *L) {
+  if (lua_getfield(L, 1, "options") == LUA_TTABLE) {
+    lua_pushnil(L);
+    while (lua_next(L, -2)) {
+      if (lua_type(L, -2) != LUA_TSTRING)
+        luaL_error(L, "create: names of options must be strings, got a %s",
+                   luaL_typename(L, -2));
+      lua_pop(L, 1);
+    }
+  }
+  lua_pop(L, 1);
+}
+
+static void apply_options(struct lpoe *P, lua_State *L, uint32_t slot) {
+  if (lua_getfield(L, 1, "options") == LUA_TTABLE) {
+    lua_pushnil(L);
+    while (lua_next(L, -2)) {
+      lua_pushvalue(L, -2);
+      lua_insert(L, -2);
+      set_option(P, L, slot);
+    }
+  }
+  lua_pop(L, 1);
+}
+
+/* ---- create: doing ------------------------------------------------------------------------ */
+
+/* Put [states, heap] on top under a new slot. */
+static uint32_t fill_slot(struct lpoe *P, lua_State *L) {
+  luaL_checkstack(L, 6, NULL);
+  uint32_t slot = take_slot(P, L);
+  lua_Integer i = (lua_Integer)slot + 1;
+  lpoe_push_kernel(L);
+  lua_getiuservalue(L, -1, LPOE_UV_HEAPS);
+  lua_pushvalue(L, -3);
+  lua_rawseti(L, -2, i);
+  lua_getiuservalue(L, -2, LPOE_UV_STATES);
+  lua_pushvalue(L, -5);
+  lua_rawseti(L, -2, i);
+  lua_pop(L, 5);
+  return slot;
+}
+
+static int push_args(lua_State *L) {
+  if (lua_getfield(L, 1, "args") == LUA_TNIL) {
+    lua_pop(L, 1);
+    return 0;
+  }
+  int table = lua_gettop(L);
+  lua_getfield(L, table, "n");
+  lua_Integer n = lua_isinteger(L, -1) ? lua_tointeger(L, -1)
+                                       : (lua_Integer)lua_rawlen(L, table);
+  lua_pop(L, 1);
+  if (n < 0 || n > 250000) luaL_error(L, "create: too many args");
+  luaL_checkstack(L, (int)n + 8, "too many args");
+  for (lua_Integer i = 1; i <= n; i++) lua_geti(L, table, i);
+  lua_remove(L, table);
+  return (int)n;
+}
+
+static int start(struct lpoe *P, lua_State *L, uint32_t slot, int nargs) {
+  uint64_t id;
+  struct lpoe_direct direct = {L, nargs, 0};
+  int err = poe_session_start(P->k, slot, lpoe_origin(P, L), &direct, &id);
+  if (!err) {
+    push_object(L, id);
+    return 1;
+  }
+  empty_slot(P, slot);
+  if (err == -POE_EDEEP)
+    return luaL_error(L, "sessions are created too deep within each other");
+  return luaL_error(L, "cannot create a session: %s", strerror(-err));
+}
+
+int lpoe_session_create(lua_State *L) {
+  struct lpoe *P = lpoe_upvalue(L);
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  check_keys(L);
+  check_options(L);
+  push_checked_states(P, L);
+  if (lua_getfield(L, 1, "heap") == LUA_TNIL) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+  }
+  int nargs = push_args(L); /* [parameters, states, heap, args...] */
+  lua_pushvalue(L, 2);
+  lua_pushvalue(L, 3);
+  uint32_t slot = fill_slot(P, L);
+  apply_options(P, L, slot);
+  return start(P, L, slot, nargs);
+}
+
+static int kernel_session_create(lua_State *L) {
+  lpoe_self(L);
+  lua_remove(L, 1);
+  return lpoe_session_create(L);
+}
+
+static int kernel_session_alloc(lua_State *L) {
+  struct lpoe *P = lpoe_self(L);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  if (lua_getfield(L, 2, "_invoke_state") == LUA_TNIL)
+    return luaL_argerror(L, 2, "object has no method '_invoke_state'");
+  lua_pop(L, 1);
+  if (lpoe_session_id(P, L, 2))
+    return luaL_argerror(L, 2, "object is a session already");
+  int nargs = lua_gettop(L) - 2;
+  lua_pushboolean(L, 0);
+  lua_pushvalue(L, 2);
+  uint32_t slot = fill_slot(P, L);
+  lpoe_push_kernel(L);
+  int kernel = lua_gettop(L);
+  lua_pushvalue(L, 2);
+  set_by_id(L, kernel, LPOE_UV_OBJECTS, slot + 1u);
+  lua_getiuservalue(L, kernel, LPOE_UV_CUSTOM);
+  lua_pushvalue(L, 2);
+  lua_pushinteger(L, (lua_Integer)slot + 1);
+  lua_rawset(L, -3);
+  lua_settop(L, kernel - 1);
+  P->slot[slot].flags = LPOE_CUSTOM;
+  lua_pushvalue(L, 2);
+  lua_insert(L, 1); /* to be returned */
+  start(P, L, slot, nargs);
+  lua_pushvalue(L, 1);
+  return 1;
+}
+
+/* A custom session's object is no session any more. */
+static void forget_custom(lua_State *A, lua_Integer i) {
+  lua_getiuservalue(A, LPOE_AT_KERNEL, LPOE_UV_CUSTOM);
+  lua_getiuservalue(A, LPOE_AT_KERNEL, LPOE_UV_OBJECTS);
+  if (lua_rawgeti(A, -1, i) != LUA_TNIL) {
+    lua_pushnil(A);
+    lua_rawset(A, -4);
+    lua_pushnil(A);
+    lua_rawseti(A, -2, i);
+  } else {
+    lua_pop(A, 1);
+  }
+  lua_pop(A, 2);
+}
+
+static void empty_slot(struct lpoe *P, uint32_t slot) {
+  lua_State *A = P->aux;
+  lua_Integer i = (lua_Integer)slot + 1;
+  lua_rawgeti(A, LPOE_AT_STATES, i);
+  drop_states(P, A);
+  lua_pop(A, 1);
+  lua_pushboolean(A, 0);
+  lua_rawseti(A, LPOE_AT_STATES, i);
+  lua_pushboolean(A, 0);
+  lua_rawseti(A, LPOE_AT_HEAPS, i);
+  lua_pushnil(A);
+  set_by_id(A, LPOE_AT_KERNEL, LPOE_UV_OPTIONS, (uint64_t)i);
+  forget_custom(A, i);
+  give_slot(P, slot);
+}
+
+void lpoe_session_gone(void *ud, poe_session *s) {
+  struct lpoe *P = ud;
+  if (!P->closing) empty_slot(P, lpoe_slot_of(s));
+}
+
+/* ---- methods of session objects ---------------------------------------------------------------- */
+
+static int session_ID(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)check_self(L));
+  return 1;
+}
+
+static int session_get_heap(lua_State *L) {
+  struct lpoe *P = lpoe_upvalue(L);
+  poe_session *s = find_self(P, L);
+  if (!s) return dead(P, L);
+  lpoe_push_kernel(L);
+  lua_getiuservalue(L, -1, LPOE_UV_HEAPS);
+  lua_rawgeti(L, -1, (lua_Integer)lpoe_slot_of(s) + 1);
+  return 1;
+}
+
+static int session_tostring(lua_State *L) {
+  struct lpoe *P = lua_touserdata(L, lua_upvalueindex(1));
+  uint64_t id = check_self(L);
+  poe_session *s = P->k ? poe_session_find(P->k, id) : NULL;
+  const poe_name *alias = s ? poe_alias_at(s, 0) : NULL;
+  if (alias)
+    lua_pushfstring(L, "session %I \"%s\"", (LUAI_UACINT)id,
+                    poe_name_text(alias, NULL));
+  else
+    lua_pushfstring(L, "session %I", (LUAI_UACINT)id);
+  return 1;
+}
+
+static int session_postback(lua_State *L) { return lpoe_postback_new(L, 0); }
+static int session_callback(lua_State *L) { return lpoe_postback_new(L, 1); }
+
+const luaL_Reg lpoe_session_class[] = {{"ID", session_ID},
+                                       {"get_heap", session_get_heap},
+                                       {"option", session_option},
+                                       {"postback", session_postback},
+                                       {"callback", session_callback},
+                                       {"__tostring", session_tostring},
+                                       {NULL, NULL}};
+
+const luaL_Reg lpoe_session_methods[] = {
+    {"session_create", kernel_session_create},
+    {"session_alloc", kernel_session_alloc},
+    {NULL, NULL}};

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lpoe_timer.c -- alarms and delays, by name and by id.
+ *
+ * Seconds come in as numbers and leave as epoch floats.  The functions of one
+ * family differ in three things only: what a time means, whether timers of
+ * that name are cleared first, and what is returned.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "lpoe.h"
+
+static int stopping(struct lpoe *P, lua_State *L) {
+  return lpoe_fail(P, L, ESRCH, POE_ASSERT_EVENTS,
+                   "session %I is stopping: it cannot have timers",
+                   (LUAI_UACINT)poe_session_id(poe_active_session(P->k)));
+}
+
+static void check_event(lua_State *L) {
+  if (lua_type(L, 2) != LUA_TSTRING) luaL_typeerror(L, 2, "event name");
+}
+
+static int set(struct lpoe *P, lua_State *L, enum poe_timer_clock clock,
+               int is_by_id) {
+  struct lpoe_message m;
+  int64_t id, when = lpoe_check_seconds(L, 3);
+  lpoe_take(P, L, 2, 4, &m);
+  lpoe_warn_own_event(P, m.event, "setting a timer for it");
+  int err = poe_timer_set(P->k, m.event, clock, when, m.origin, m.args, &id);
+  if (lpoe_sent(P, &m, err) == -ENOMEM)
+    return luaL_error(L, "not enough memory");
+  if (err) return stopping(P, L);
+  if (!is_by_id) return lpoe_true(L);
+  lua_pushinteger(L, (lua_Integer)id);
+  return 1;
+}
+
+static void clear(struct lpoe *P, lua_State *L) {
+  size_t len;
+  const char *text = lua_tolstring(L, 2, &len);
+  poe_name *event = poe_name_find(P->k, text, len);
+  if (event) poe_timer_clear(P->k, event);
+}
+
+static int by_name(lua_State *L, const char *method,
+                   enum poe_timer_clock clock) {
+  struct lpoe *P = lpoe_self_in_session(L, method);
+  check_event(L);
+  if (!lua_isnoneornil(L, 3)) lpoe_check_seconds(L, 3);
+  clear(P, L);
+  return lua_isnoneornil(L, 3) ? lpoe_true(L) : set(P, L, clock, 0);
+}
+
+static int one_more(lua_State *L, const char *method,
+                    enum poe_timer_clock clock, int is_by_id) {
+  struct lpoe *P = lpoe_self_in_session(L, method);
+  check_event(L);
+  return set(P, L, clock, is_by_id);
+}
+
+static int kernel_alarm(lua_State *L) {
+  return by_name(L, "alarm", POE_ALARM);
+}
+
+static int kernel_delay(lua_State *L) {
+  return by_name(L, "delay", POE_DELAY);
+}
+
+static int kernel_alarm_add(lua_State *L) {
+  return one_more(L, "alarm_add", POE_ALARM, 0);
+}
+
+static int kernel_delay_add(lua_State *L) {
+  return one_more(L, "delay_add", POE_DELAY, 0);
+}
+
+static int kernel_alarm_set(lua_State *L) {
+  return one_more(L, "alarm_set", POE_ALARM, 1);
+}
+
+static int kernel_delay_set(lua_State *L) {
+  return one_more(L, "delay_set", POE_DELAY, 1);
+}
+
+/* ---- by id ------------------------------------------------------------------- */
+
+static lua_Integer check_id(lua_State *L) {
+  int is_integer;
+  lua_Integer id = lua_tointegerx(L, 2, &is_integer);
+  if (lua_type(L, 2) != LUA_TNUMBER || !is_integer)
+    luaL_typeerror(L, 2, "timer ID");
+  return id;
+}
+
+static int no_timer(struct lpoe *P, lua_State *L, int err, lua_Integer id) {
+  return lpoe_fail(P, L, -err, POE_ASSERT_EVENTS,
+                   err == -EPERM ? "timer %I is another session's"
+                                 : "no such timer: %I",
+                   (LUAI_UACINT)id);
+}
+
+static int moved(struct lpoe *P, lua_State *L, int err, lua_Integer id,
+                 int64_t due) {
+  if (err) return no_timer(P, L, err, id);
+  lua_pushnumber(L, (lua_Number)due / 1e9);
+  return 1;
+}
+
+static int kernel_alarm_adjust(lua_State *L) {
+  struct lpoe *P = lpoe_self_in_session(L, "alarm_adjust");
+  int64_t due;
+  lua_Integer id = check_id(L);
+  int64_t delta = lpoe_check_seconds(L, 3);
+  int err = poe_timer_adjust(P->k, id, delta, &due);
+  return moved(P, L, err, id, due);
+}
+
+static int kernel_delay_adjust(lua_State *L) {
+  struct lpoe *P = lpoe_self_in_session(L, "delay_adjust");
+  int64_t due;
+  lua_Integer id = check_id(L);
+  int64_t delay = lpoe_check_seconds(L, 3);
+  int err = poe_timer_readjust(P->k, id, delay, &due);
+  return moved(P, L, err, id, due);
+}
+
+/* ---- taking out ----------------------------------------------------------------- */
+
+static void push_event(struct lpoe *P, lua_State *L,
+                       struct poe_timer_info *info) {
+  size_t len;
+  const char *text = poe_name_text(info->event, &len);
+  lua_pushlstring(L, text, len);
+  poe_name_unref(P->k, info->event);
+}
+
+/* A table of the values, packed with n. */
+static void push_args(struct lpoe *P, lua_State *L,
+                      const struct poe_timer_info *info) {
+  struct poe_payload args = {info->n, info->words};
+  lua_newtable(L);
+  int table = lua_gettop(L);
+  luaL_checkstack(L, 2 * POE_PAYLOAD_MAX, NULL);
+  int n = lpoe_push_parked(P, L, lua_upvalueindex(2), args, 1);
+  for (int i = n; i > 0; i--) lua_rawseti(L, table, i);
+  lua_pushinteger(L, n);
+  lua_setfield(L, table, "n");
+}
+
+static int kernel_alarm_remove(lua_State *L) {
+  struct lpoe *P = lpoe_self_in_session(L, "alarm_remove");
+  struct poe_timer_info info;
+  lua_Integer id = check_id(L);
+  int err = poe_timer_remove(P->k, id, &info);
+  if (err) return no_timer(P, L, err, id);
+  push_event(P, L, &info);
+  lua_pushnumber(L, (lua_Number)info.due_epoch_ns / 1e9);
+  push_args(P, L, &info);
+  return 3;
+}
+
+static void push_removed(struct lpoe *P, lua_State *L, int64_t id) {
+  struct poe_timer_info info;
+  lua_createtable(L, 0, 3);
+  poe_timer_remove(P->k, id, &info);
+  push_event(P, L, &info);
+  lua_setfield(L, -2, "event");
+  lua_pushnumber(L, (lua_Number)info.due_epoch_ns / 1e9);
+  lua_setfield(L, -2, "time");
+  push_args(P, L, &info);
+  lua_setfield(L, -2, "args");
+}
+
+/* The ids are copied into Lua's memory first: what follows may raise. */
+static int64_t *push_ids(struct lpoe *P, lua_State *L, size_t *count) {
+  int64_t *ids;
+  if (poe_timer_list(P->k, &ids, count))
+    luaL_error(L, "not enough memory");
+  int64_t *copy = ids;
+  if (*count) {
+    copy = lua_newuserdatauv(L, *count * sizeof *copy, 0);
+    for (size_t i = 0; i < *count; i++) copy[i] = ids[i];
+    free(ids);
+  }
+  return copy;
+}
+
+static int kernel_alarm_remove_all(lua_State *L) {
+  struct lpoe *P = lpoe_self_in_session(L, "alarm_remove_all");
+  size_t count;
+  int64_t *ids = push_ids(P, L, &count);
+  lua_createtable(L, (int)count, 0);
+  for (size_t i = 0; i < count; i++) {
+    push_removed(P, L, ids[i]);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  return 1;
+}
+
+const luaL_Reg lpoe_timer_methods[] = {
+    {"alarm", kernel_alarm},
+    {"alarm_add", kernel_alarm_add},
+    {"delay", kernel_delay},
+    {"delay_add", kernel_delay_add},
+    {"alarm_set", kernel_alarm_set},
+    {"delay_set", kernel_delay_set},
+    {"alarm_adjust", kernel_alarm_adjust},
+    {"delay_adjust", kernel_delay_adjust},
+    {"alarm_remove", kernel_alarm_remove},
+    {"alarm_remove_all", kernel_alarm_remove_all},
+    {NULL, NULL}};
