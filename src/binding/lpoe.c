@@ -204,11 +204,7 @@ static void make_aux(struct lpoe *P, lua_State *L, int kernel) {
   P->aux = lua_newthread(L);
   lua_setfield(L, -2, "aux");
   lua_pop(L, 1);
-  lua_pushvalue(L, kernel);
-  lua_getiuservalue(L, kernel, LPOE_UV_HEAPS);
-  lua_getiuservalue(L, kernel, LPOE_UV_STATES);
-  lua_getiuservalue(L, kernel, LPOE_UV_VALUES);
-  lua_xmove(L, P->aux, LPOE_BASE);
+  lpoe_push_base(P->aux);
 }
 
 static void find_stack_limit(struct lpoe *P) {
@@ -293,10 +289,10 @@ static void new_kernel(lua_State *L) {
   P->free_slot = LPOE_NONE;
   set_uservalues(L, kernel);
   set_kernel_metatable(L, kernel); /* from here on it is collected */
-  make_aux(P, L, kernel);
   find_stack_limit(P);
   lua_pushvalue(L, kernel);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &anchor);
+  make_aux(P, L, kernel);
   start_kernel(P, L);
   make_memory_exception(P, L);
   new_class(L, kernel, LPOE_SESSION_CLASS, lpoe_session_class);

@@ -169,10 +169,8 @@ struct poe_payload lpoe_payload(const struct poe_value *value);
 /* ---- lpoe_dispatch.c, lpoe_error.c ---------------------------------------------- */
 
 extern const struct poe_ops lpoe_ops;
-/* A coroutine with the base values on its stack.  Raises. */
-lua_State *lpoe_new_thread(struct lpoe *P, lua_State *L, int index);
-/* Make a finished, failed or suspended coroutine as new. */
-void lpoe_reset_thread(struct lpoe *P, lua_State *co);
+/* Put the base values on an empty stack; needs the kernel's anchor. */
+void lpoe_push_base(lua_State *co);
 void lpoe_log(struct lpoe *P, const char *line);
 /* The exception object for what lies on top of co.  Does not raise. */
 struct poe_value lpoe_park_exception(struct lpoe *P, lua_State *co,

@@ -21,16 +21,18 @@
 
 /* ---- coroutines ---------------------------------------------------------------- */
 
-static void push_base(struct lpoe *P, lua_State *co) {
-  lua_State *A = P->aux;
-  for (int i = 1; i <= LPOE_BASE; i++) lua_pushvalue(A, i);
-  lua_xmove(A, co, LPOE_BASE);
+void lpoe_push_base(lua_State *co) {
+  lpoe_push_kernel(co);
+  lua_getiuservalue(co, LPOE_AT_KERNEL, LPOE_UV_HEAPS);
+  lua_getiuservalue(co, LPOE_AT_KERNEL, LPOE_UV_STATES);
+  lua_getiuservalue(co, LPOE_AT_KERNEL, LPOE_UV_VALUES);
 }
 
-void lpoe_reset_thread(struct lpoe *P, lua_State *co) {
+/* Make a failed or suspended coroutine as new. */
+static void reset_thread(lua_State *co) {
   lua_resetthread(co);
   lua_settop(co, 0);
-  push_base(P, co);
+  lpoe_push_base(co);
 }
 
 static int add_thread(lua_State *A) {
@@ -46,7 +48,7 @@ static int add_thread(lua_State *A) {
   lua_getiuservalue(A, -1, LPOE_UV_THREADS);
   lua_State *co = lua_newthread(A);
   lua_rawseti(A, -2, (lua_Integer)P->nco + 1);
-  push_base(P, co);
+  lpoe_push_base(co);
   P->co[P->nco++] = co;
   return 0;
 }
@@ -257,7 +259,7 @@ static enum poe_outcome fail(struct lpoe *P, lua_State *co,
                              const struct poe_dispatch *d, const char *why,
                              struct poe_value *result) {
   *result = lpoe_park_exception(P, co, d->frame, why);
-  if (co) lpoe_reset_thread(P, co);
+  if (co) reset_thread(co);
   return POE_DIED;
 }
 
