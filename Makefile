@@ -52,19 +52,23 @@ module: $(BUILD)/lib/poe/core.so $(BUILD)/lib/poe/sys.so
 
 $(BUILD)/bin/poe: $(HOST) $(BINDING) $(SYS) $(KERNEL)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -Wl,-E -o $@ $^ $(LUA_LIBS) $(UV_LIBS) -lm -ldl
+	@echo "  LINK $@"
+	@$(CC) $(ALL_LDFLAGS) -Wl,-E -o $@ $^ $(LUA_LIBS) $(UV_LIBS) -lm -ldl
 
 $(BUILD)/lib/poe/core.so: $(BINDING) $(KERNEL)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) $(LIBFLAG) -o $@ $^ $(UV_LIBS)
+	@echo "  LINK $@"
+	@$(CC) $(ALL_LDFLAGS) $(LIBFLAG) -o $@ $^ $(UV_LIBS)
 
 $(BUILD)/lib/poe/sys.so: $(SYS)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) $(LIBFLAG) -o $@ $^
+	@echo "  LINK $@"
+	@$(CC) $(ALL_LDFLAGS) $(LIBFLAG) -o $@ $^
 
 $(OBJ)/%.o: src/%.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	@echo "  CC   $<"
+	@$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 clean:
 	rm -rf build

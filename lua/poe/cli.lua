@@ -139,7 +139,7 @@ end
 
 --- The options of a command line; nil and a message if it is wrong.
 local function parse(argv)
-  local options, i, problem = { steps = {} }, 1, nil
+  local options, i, problem = { steps = {} }, 1
   while argv[i] and argv[i]:find "^%-." and argv[i] ~= "--" do
     i, problem = take_option(options, argv, i)
     if not i then

@@ -65,7 +65,11 @@ int lpoe_call(struct lpoe *P, lua_State *L, poe_session *s, poe_name *event,
   int top = first - 1;
   uint64_t id = poe_session_id(s);
   struct lpoe_direct direct = {L, lua_gettop(L) - top, 0};
-  if (id == 0) lua_settop(L, top); /* the kernel answers nothing */
+  if (id == 0) { /* POE: a call to the kernel does nothing and returns 0 */
+    poe_name_unref(P->k, event);
+    lua_pushinteger(L, 0);
+    return 1;
+  }
   int err = poe_call(P->k, s, event, lpoe_origin(P, L), &direct, &error);
   if (err == 0) {
     poe_name_unref(P->k, event);

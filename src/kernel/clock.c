@@ -64,6 +64,9 @@ int64_t poe__to_epoch(const poe_kernel *k, int64_t mono_ns) {
 /* Virtual time stands still but for a microsecond a reading, so that what is
    set later is also due later. */
 #define POE__VIRTUAL_STEP_NS 1000
+/* A jump ends a little late, as a real wake-up does: what is set there comes
+   after what was set earlier for the same time. */
+#define POE__VIRTUAL_LATE_NS 20000
 
 static void virtual_sample(void *ud, int64_t *mono_ns, int64_t *epoch_ns) {
   poe_kernel *k = ud;
@@ -74,7 +77,8 @@ static void virtual_sample(void *ud, int64_t *mono_ns, int64_t *epoch_ns) {
 
 static void virtual_jump(void *ud, int64_t mono_ns) {
   poe_kernel *k = ud;
-  if (mono_ns > k->virtual_ns) k->virtual_ns = mono_ns;
+  int64_t late = mono_ns + POE__VIRTUAL_LATE_NS;
+  if (late > k->virtual_ns) k->virtual_ns = late;
 }
 
 int poe_kernel_set_virtual_time(poe_kernel *k) {

@@ -165,6 +165,7 @@ static void tell_child(poe_kernel *k, poe_session *child, poe_session *from,
 }
 
 static const struct poe_origin nowhere = {NULL, 0};
+static const struct poe_value nothing = {0};
 
 /* ---- start ------------------------------------------------------------------ */
 
@@ -299,15 +300,16 @@ void poe__session_stop(poe_kernel *k, poe_session *s) {
   poe_session *parent = s->parent;
   poe__session_hold(parent);
   announce_heirs(k, s);
-  struct poe_frame f = poe__frame(k, s, poe_active_session(k), k->n_stop,
-                                  POE_EV_STOP);
+  /* POE: who is active is the sender, even one that was just stopped. */
+  poe_session *sender = k->frame ? k->frame->session : &k->root;
+  struct poe_frame f = poe__frame(k, s, sender, k->n_stop, POE_EV_STOP);
   struct poe_dispatch d = {0};
   struct poe_value value = {0}, exception = {0};
   if (tell(k, s, &f, &d, &value) == POE_DIED) {
     exception = value;
     value.n = 0;
   }
-  tell_parent(k, s->parent, "lose", s, &value, nowhere);
+  tell_parent(k, parent, "lose", s, &value, nowhere);
   poe__discard(k, value.n, value.words);
   poe_session *heir = s->parent;
   poe__session_hold(heir);
@@ -371,7 +373,7 @@ int poe_detach_myself(poe_kernel *k, struct poe_origin origin) {
   poe__session_hold(me);
   poe__session_hold(old);
   if (!(k->frame->active_type & POE_EV_START))
-    tell_parent(k, old, "lose", me, NULL, origin);
+    tell_parent(k, old, "lose", me, &nothing, origin);
   if (me->parent == old) tell_child(k, me, old, &k->root, origin);
   if (me->parent == old) move_child(k, me, &k->root);
   poe__session_release(k, old);
@@ -385,7 +387,7 @@ int poe_detach_child(poe_kernel *k, poe_session *child,
   if (me == &k->root || child->parent != me) return -EPERM;
   poe__session_hold(child);
   poe__session_hold(me);
-  tell_parent(k, me, "lose", child, NULL, origin);
+  tell_parent(k, me, "lose", child, &nothing, origin);
   if (child->parent == me) tell_child(k, child, me, &k->root, origin);
   if (child->parent == me) move_child(k, child, &k->root);
   poe__session_release(k, me);
