@@ -9,8 +9,6 @@
 local poe = require "poe"
 local sys = require "poe.sys"
 
-io.stdout:setvbuf("line")
-
 local Logger = {}
 
 function Logger.new()
@@ -48,11 +46,16 @@ function Logger:take(bytes)
     next_line = after
   end
   self.rest = text:sub(next_line)
+  self:flush()
 end
 
 function Logger:log(line)
   self.lines = self.lines + 1
-  if not io.write(os.date("%H:%M:%S "), line, "\n") then
+  io.write(os.date("%H:%M:%S "), line, "\n")
+end
+
+function Logger:flush()
+  if not io.stdout:flush() then
     self:leave() -- nobody reads our output any more
   end
 end
@@ -61,6 +64,7 @@ function Logger:finish()
   if self.rest ~= "" then
     self:log(self.rest)
   end
+  self:flush()
   self:leave()
 end
 
