@@ -22,10 +22,12 @@ local function is_prime(n)
   return n >= 2
 end
 
---- The primes among first, first + step, ... below the limit.
-local function count_primes(first, step)
+--- The primes in the share of one worker.
+local function count_primes(number)
+  local first = limit * (number - 1) // workers
+  local last = limit * number // workers - 1
   local count = 0
-  for n = first, limit - 1, step do
+  for n = first, last do
     if is_prime(n) then
       count = count + 1
     end
@@ -36,7 +38,7 @@ end
 --- What a worker does.  It leaves by _exit: the kernel, the sessions and all
 --- that is still to be printed are the parent's business.
 local function work(number, results)
-  local ok, count = pcall(count_primes, number, workers)
+  local ok, count = pcall(count_primes, number)
   if ok then
     ok = results:write(count .. "\n")
   end

@@ -159,9 +159,13 @@ local function complain(message)
   stderr:write("poe: ", message, "\n")
 end
 
---- The message handler: keeps the error value and its traceback apart.
+local kept = {} -- the last error value that went through keep_failure
+
+--- The message handler.  The error stays as it is for to-be-closed variables;
+--- its traceback is kept beside it.
 local function keep_failure(err)
-  return { value = err, traceback = traceback(nil, 2) }
+  kept = { value = err, traceback = traceback(nil, 2) }
+  return err
 end
 
 --- An error value as text, and whether a traceback helps its reader.
@@ -185,28 +189,29 @@ local function handler_traceback(value)
   return rawequal(raised, value) and trace or nil
 end
 
---- Says what keep_failure kept (or the bare string that lack of memory is).
-local function report(failure, say)
-  if type(failure) ~= "table" then return say(tostring(failure)) end
-  local message, want_trace = describe(failure.value)
-  local trace = handler_traceback(failure.value)
-    or want_trace and failure.traceback
+--- Says what is wrong.
+local function report(err, own_traceback, say)
+  local message, want_trace = describe(err)
+  local trace = handler_traceback(err) or want_trace and own_traceback
   say(trace and message .. "\n" .. trace or message)
 end
 
 -- Running
 
---- Calls f on the main thread: true and the results, or false and a failure.
+--- Calls f on the main thread, as pcall.
 local function call(f, ...)
   return yield(keep_failure, f, ...)
 end
 
 local function reported(ok, ...)
-  if not ok then report(..., complain) end
+  if not ok then
+    local err = ...
+    report(err, rawequal(kept.value, err) and kept.traceback, complain)
+  end
   return ok, ...
 end
 
---- The same; a failure is reported.
+--- The same; an error is reported.
 local function execute(f, ...)
   return reported(call(f, ...))
 end
@@ -350,14 +355,14 @@ local function configure(options)
   end
   local ok, poe = execute(globals.require, "poe")
   if not ok then return FAILED end
-  local done, failure = call(poe.configure, {
+  local done, err = call(poe.configure, {
     loop = options.loop,
     trace = options.trace,
     assert = options.assert,
     virtual_time = options.virtual_time,
   })
   if done then return OK end
-  complain((describe(failure.value)))
+  complain((describe(err)))
   return WRONG_USE
 end
 
@@ -367,6 +372,7 @@ local function start(options, argv, noenv, banner)
   if options.interactive then stdin:setvbuf "no" end
   collectgarbage "generational"
   local ok = (noenv or run_init()) and run(options, argv, banner)
+  if loaded["poe.core"] then loaded["poe.core"].close() end
   return ok and OK or FAILED
 end
 

@@ -15,12 +15,14 @@ local STDIN = 0
 local EDGE = "\n\t[C]: in ?"
 
 ---@class poe.repl
----@field report fun(failure: table, say: fun(message: string)) prints failures
+---@field report fun(err: any, traceback: string?, say: fun(message: string))
+---@field at_terminal boolean
 ---@field edits boolean     whether libedit reads the lines
 ---@field partial string    what was read of a line so far, without libedit
 ---@field chunk? string     the lines of an incomplete statement
 ---@field prompted boolean  whether the prompt stands
 ---@field ended boolean     whether the input has
+---@field trace? string      of the line that failed last
 local Repl = {}
 Repl.__index = Repl
 
@@ -102,7 +104,7 @@ end
 
 function Repl:print_results(ok, ...)
   if not ok then
-    self.report(..., say)
+    self.report((...), self.trace, say)
   elseif select("#", ...) > 0 then
     local printed, message = pcall(print, ...)
     if not printed then
@@ -113,10 +115,11 @@ end
 
 function Repl:evaluate(chunk)
   local below = count_frames() + 1
-  self:print_results(lineedit.call(function(err)
-    local trace = debug.traceback(nil, 2)
-    return { value = err, traceback = cut_frames(trace, below) }
-  end, chunk))
+  local function keep_trace(err)
+    self.trace = cut_frames(debug.traceback(nil, 2), below)
+    return err
+  end
+  self:print_results(lineedit.call(keep_trace, chunk))
 end
 
 --- Adds a line to the statement; runs it unless more is needed.
@@ -173,7 +176,7 @@ end
 --- A session that was created at the prompt failed; it and the rest go on.
 function Repl:died(_, _, _, ex)
   kernel:sig_handled()
-  self.report({ value = ex.error, traceback = ex.traceback }, say)
+  self.report(ex.error, ex.traceback, say)
 end
 
 local function create(self)
@@ -184,20 +187,20 @@ local function create(self)
   }
 end
 
---- Runs until the input ends.  call(f, ...) is cli's: f on the main thread.
+--- Runs until the input ends.  call(f, ...) is pcall on the main thread.
 ---@param call fun(f: function, ...): boolean, any
----@param report fun(failure: table, say: fun(message: string))
+---@param report fun(err: any, traceback: string?, say: fun(message: string))
 ---@return boolean ok
 return function(call, report)
   local self = new(report)
   repeat
-    local ok, failure = call(create, self)
-    if not ok then
-      report(failure, say)
+    local created, problem = call(create, self)
+    if not created then
+      report(problem, nil, say)
       return false
     end
-    ok, failure = call(poe.run)
-    if not ok then report(failure, say) end
+    local ran, err = call(poe.run)
+    if not ran then report(err, nil, say) end
   until self.ended
   return true
 end

@@ -34,7 +34,7 @@ enum {
   LPOE_UV_THREADS,   /* the pool's and the auxiliary coroutine */
   LPOE_UV_CUSTOM,    /* session_alloc's object -> slot, weak keys */
   LPOE_UV_OBJECTS,   /* slot -> session_alloc's object */
-  LPOE_UV_TRACE,     /* 1: error value, 2: its traceback; 3: the last one */
+  LPOE_UV_TRACE,     /* 1: error value, 2: its traceback; 3, 4: run's last */
   LPOE_UV_COUNT = LPOE_UV_TRACE
 };
 
@@ -132,6 +132,8 @@ int lpoe_sent(struct lpoe *P, struct lpoe_message *m, int err);
 poe_session *lpoe_check_dest(struct lpoe *P, lua_State *L, int arg);
 /* Seconds as ns.  Raises on NaN and what is no number. */
 int64_t lpoe_check_seconds(lua_State *L, int arg);
+/* The same as ns since the epoch, in whole microseconds.  Raises. */
+int64_t lpoe_check_epoch(lua_State *L, int arg);
 /* Where the running Lua function is.  Does not raise. */
 struct poe_origin lpoe_origin(struct lpoe *P, lua_State *L);
 /* nil, "CODE: text", "CODE" for -err; raises if an assertion says so. */

@@ -112,6 +112,13 @@ int64_t lpoe_check_seconds(lua_State *L, int arg) {
   return (int64_t)llround(x * 1e9);
 }
 
+int64_t lpoe_check_epoch(lua_State *L, int arg) {
+  int64_t ns = lpoe_check_seconds(L, arg);
+  if (lua_isinteger(L, arg) || ns > INT64_MAX / 4 || ns < 0) return ns;
+  /* Up to a microsecond, forgiving what a float cannot tell. */
+  return (int64_t)ceil(lua_tonumber(L, arg) * 1e6 - 0.25) * 1000;
+}
+
 /* ---- origins ----------------------------------------------------------------------- */
 
 static struct poe_origin remember_file(struct lpoe *P, const lua_Debug *ar) {

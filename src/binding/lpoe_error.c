@@ -78,7 +78,7 @@ static int push_earlier_trace(lua_State *L, int value) {
   lua_rawgeti(L, -1, 1);
   int is_same = !lua_isnil(L, -1) && lua_rawequal(L, -1, value);
   lua_pop(L, 1);
-  lua_rawgeti(L, -1, is_same ? 2 : 4);
+  lua_rawgeti(L, -1, is_same ? 2 : 0);
   lua_remove(L, -2);
   return is_same;
 }
@@ -166,15 +166,14 @@ struct poe_value lpoe_park_exception(struct lpoe *P, lua_State *co,
 
 /* ---- raising ------------------------------------------------------------------------ */
 
-/* [exception]: remember its traceback under index i of the traces. */
+/* [exception]: remember its error and its traceback, the latter under index i
+   of the traces, the former before it. */
 static void keep_traceback(lua_State *L, int i) {
   int ex = lua_gettop(L);
   lpoe_push_kernel(L);
   lua_getiuservalue(L, -1, LPOE_UV_TRACE);
-  if (i == 2) {
-    lua_getfield(L, ex, "error");
-    lua_rawseti(L, -2, 1);
-  }
+  lua_getfield(L, ex, "error");
+  lua_rawseti(L, -2, i - 1);
   lua_getfield(L, ex, "traceback");
   lua_rawseti(L, -2, i);
   lua_settop(L, ex);
@@ -196,7 +195,7 @@ int lpoe_raise(struct lpoe *P, lua_State *L, const struct poe_value *error) {
 
 int lpoe_raise_from_run(struct lpoe *P, lua_State *L,
                         const struct poe_value *error) {
-  return raise(P, L, error, 3);
+  return raise(P, L, error, 4);
 }
 
 /* ---- two failures ---------------------------------------------------------------------- */

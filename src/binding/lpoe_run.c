@@ -245,8 +245,11 @@ void lpoe_configure_from_environment(struct lpoe *P, lua_State *L) {
 
 /* ---- functions of the module ----------------------------------------------------------- */
 
+/* Whole microseconds: what a float keeps exactly, so that sums of times and
+   delays name the same instant however they were added. */
 static int module_time(lua_State *L) {
-  lua_pushnumber(L, (lua_Number)poe_epoch_ns(lpoe_upvalue(L)->k) / 1e9);
+  int64_t us = poe_epoch_ns(lpoe_upvalue(L)->k) / 1000;
+  lua_pushnumber(L, (lua_Number)us / 1e6);
   return 1;
 }
 
@@ -284,11 +287,13 @@ static int module_run_called(lua_State *L) {
   return 1;
 }
 
+/* last_traceback() -> that of the last error that run raised, the error */
 static int module_last_traceback(lua_State *L) {
   lpoe_push_kernel(L);
   lua_getiuservalue(L, -1, LPOE_UV_TRACE);
-  lua_rawgeti(L, -1, 3);
-  return 1;
+  lua_rawgeti(L, -1, 4);
+  lua_rawgeti(L, -2, 3);
+  return 2;
 }
 
 static int module_close(lua_State *L) {

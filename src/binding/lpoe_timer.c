@@ -24,7 +24,8 @@ static void check_event(lua_State *L) {
 static int set(struct lpoe *P, lua_State *L, enum poe_timer_clock clock,
                int is_by_id) {
   struct lpoe_message m;
-  int64_t id, when = lpoe_check_seconds(L, 3);
+  int64_t id, when = clock == POE_ALARM ? lpoe_check_epoch(L, 3)
+                                        : lpoe_check_seconds(L, 3);
   lpoe_take(P, L, 2, 4, &m);
   lpoe_warn_own_event(P, m.event, "setting a timer for it");
   int err = poe_timer_set(P->k, m.event, clock, when, m.origin, m.args, &id);

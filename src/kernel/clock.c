@@ -62,7 +62,8 @@ int64_t poe__to_epoch(const poe_kernel *k, int64_t mono_ns) {
 }
 
 /* Virtual time stands still but for a microsecond a reading, so that what is
-   set later is also due later. */
+   set later is also due later.  It counts whole microseconds, which epoch
+   floats keep exactly. */
 #define POE__VIRTUAL_STEP_NS 1000
 /* A jump ends a little late, as a real wake-up does: what is set there comes
    after what was set earlier for the same time. */
@@ -77,15 +78,16 @@ static void virtual_sample(void *ud, int64_t *mono_ns, int64_t *epoch_ns) {
 
 static void virtual_jump(void *ud, int64_t mono_ns) {
   poe_kernel *k = ud;
-  int64_t late = mono_ns + POE__VIRTUAL_LATE_NS;
+  int64_t late = (mono_ns + 999) / 1000 * 1000 + POE__VIRTUAL_LATE_NS;
   if (late > k->virtual_ns) k->virtual_ns = late;
 }
 
 int poe_kernel_set_virtual_time(poe_kernel *k) {
   if (k->clock.jump) return 0;
   if (k->sessions.count || k->events) return -EBUSY;
-  k->virtual_epoch_ns = read_ns(CLOCK_REALTIME) - read_ns(CLOCK_MONOTONIC);
-  k->virtual_ns = k->now_ns;
+  k->virtual_ns = (k->now_ns + 999) / 1000 * 1000;
+  k->virtual_epoch_ns =
+      (read_ns(CLOCK_REALTIME) - k->now_ns) / 1000 * 1000;
   struct poe_clock clock = {k, virtual_sample, virtual_jump};
   poe__clock_init(k, &clock);
   return 0;
