@@ -114,10 +114,10 @@ describe("a descriptor object", function()
   it("raises when it is used after its close", function()
     local r, w = keep(sys.pipe())
     r:close()
-    for _, method in ipairs { "read", "write" } do
-      assert.has_error(function() r[method](r, method == "write" and "" or 1) end,
-        "attempt to use a closed descriptor")
-    end
+    assert.has_error(function() r:read(1) end,
+      "attempt to use a closed descriptor")
+    assert.has_error(function() r:write("x") end,
+      "attempt to use a closed descriptor")
     assert.has_error(function() sys.dup(r) end,
       "attempt to use a closed descriptor")
     assert.has_error(function() sys.dup2(r, w:fileno()) end,
@@ -347,7 +347,7 @@ describe("a descriptor object", function()
           all[#all] = assert(sys.open("/dev/null"))
         end
         print("ok", client:is_closed())
-      ]], "ulimit -n 64;")
+      ]], "ulimit -n 64; exec")
       assert.equal("ok\tfalse\n", out)
     end)
 

@@ -85,15 +85,15 @@ end
 
 --- Runs a script, given as text, in a process of its own.
 ---@param script string
----@param prelude? string shell commands that come before
+---@param wrapper? string shell words that come before the interpreter
 ---@return string output, string kind "exit" or "signal", integer code
-function fixture.run(script, prelude)
+function fixture.run(script, wrapper)
   local name = os.tmpname()
   local file = assert(io.open(name, "w"))
   file:write(("package.path, package.cpath = %q, %q\n"):format(
     package.path, package.cpath), "local sys = require 'poe.sys'\n", script)
   file:close()
-  local command = ("%s exec %s %s 2>&1"):format(prelude or "",
+  local command = ("%s %s %s 2>&1"):format(wrapper or "exec",
     quote(fixture.interpreter()), name)
   local pipe = assert(io.popen(command))
   local output = pipe:read("a")

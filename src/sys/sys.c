@@ -177,7 +177,7 @@ static void fill_class(lua_State *L, enum sys_class class) {
 
 SYS_EXPORT int luaopen_poe_sys(lua_State *L);
 
-/* Opened again, it renews its classes, so that old objects are still its own. */
+/* Opened again, it renews its classes: old objects are still its own. */
 int luaopen_poe_sys(lua_State *L) {
   lua_settop(L, 0);
   luaL_newmetatable(L, "poe.sys.fd");
