@@ -14,7 +14,7 @@ local USAGE = [[
 usage: lua5.4 bench/run.lua [options]
   --cases a,b      only these cases (see bench/cases.lua)
   --peers a,b      only these peers (see bench/peers.lua)
-  --rounds N       measure each program N times (5)
+  --rounds N       measure each program N times (3)
   --quick          a tenth of the operations, one round
   --instructions   count instructions with callgrind too
   --sizes          cost against size too
@@ -56,7 +56,7 @@ local function parse(words)
     end
     i = i + 1
   end
-  options.rounds = options.rounds or (options.quick and 1 or 5)
+  options.rounds = options.rounds or (options.quick and 1 or 3)
   options.scale = options.quick and 0.1 or 1
   options.pin = options.pin and "taskset -c " .. options.pin .. " " or ""
   return options

@@ -9,7 +9,7 @@ use Meter;
 use AnyEvent;
 
 my $wants_pause = ($ARGV[1] // '') eq 'pause';
-my ($n) = Meter::args(300000);
+my ($n) = Meter::args(100000);
 my $pause  = $wants_pause && Meter::pause();
 my $shared = {};
 my $count  = 0;

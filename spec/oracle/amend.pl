@@ -126,6 +126,18 @@ my %edits = (
        while ($self->_amend_stopping($amend_parent)) {
          $amend_parent = $self->_data_ses_get_parent($amend_parent->ID) }
        $self->_data_ses_allocate($session, $new_sid, $amend_parent->ID);' ],
+    # W14, more generally: an exception that waits for the end of the run is
+    # not thrown out of a call() made meanwhile, in a _stop for instance.
+    [ 'sub call {' => 'sub call {
+       my $parked = $kr_exception;
+       undef $kr_exception;
+       my $value;
+       my $ok = eval { $value = &_amend_call; 1 };
+       my $error = $@;
+       $kr_exception = $parked;
+       die $error unless $ok;
+       return $value }
+     sub _amend_call {' ],
     [ 'sub stop {' => 'our $amend_in_stop;
      sub stop {
        local $amend_in_stop = 1;' ],
@@ -161,6 +173,12 @@ my %edits = (
        sub _data_handle_is_good {' ],
   ],
   'POE/Session.pm' => [
+    # W6: nor can one be made that would hold a session that is stopping.
+    (map { my $kind = $_;
+      [ "sub $kind {\n  my (\$self, \$event, \@etc) = \@_;" =>
+        "sub $kind {\n  my (\$self, \$event, \@etc) = \@_;
+         return undef if POE::Kernel->_amend_stopping(\$self);" ] }
+      'postback', 'callback'),
     # W16: a postback whose session is gone says so.
     [ '$POE::Kernel::poe_kernel->post( $id, $event, [ @etc ], [ @_ ] );
     return 0;' =>

@@ -141,9 +141,13 @@ int lpoe_fail(struct lpoe *P, lua_State *L, int err, unsigned topic,
               const char *format, ...);
 int lpoe_true(lua_State *L);
 const char *lpoe_errno_name(int err);
-/* Warn that POE's own event names cannot be used so, if asserted. */
-void lpoe_warn_own_event(struct lpoe *P, const poe_name *event,
-                         const char *how);
+/* Warn that the kernel's own event names have no effect so, if asserted. */
+void lpoe_warn_if_own(struct lpoe *P, const poe_name *event, const char *how);
+static inline void lpoe_warn_own_event(struct lpoe *P, const poe_name *event,
+                                       const char *how) {
+  if (poe_assert_mask(P->k) & POE_ASSERT_USAGE)
+    lpoe_warn_if_own(P, event, how);
+}
 
 /* ---- lpoe_args.c: parked arguments ------------------------------------------ */
 

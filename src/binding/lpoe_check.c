@@ -207,11 +207,10 @@ int lpoe_true(lua_State *L) {
   return 1;
 }
 
-void lpoe_warn_own_event(struct lpoe *P, const poe_name *event,
-                         const char *how) {
+void lpoe_warn_if_own(struct lpoe *P, const poe_name *event,
+                      const char *how) {
   static const char *const own[] = {"_start", "_stop", "_child", "_parent",
                                     "_garbage_collect"};
-  if (!(poe_assert_mask(P->k) & POE_ASSERT_USAGE)) return;
   for (size_t i = 0; i < sizeof own / sizeof *own; i++)
     if (strcmp(poe_name_text(event, NULL), own[i]) == 0)
       poe_log(P->k, "<us> '%s' is one of the kernel's own events: %s does not "

@@ -187,9 +187,11 @@ static void add_state(struct lpoe *P, lua_State *L, int states, int key,
 static void add_inline(struct lpoe *P, lua_State *L, int states, int group) {
   lua_pushnil(L);
   while (lua_next(L, group)) {
-    if (lua_type(L, -1) != LUA_TFUNCTION)
+    if (lua_type(L, -1) != LUA_TFUNCTION) {
+      const char *type = luaL_typename(L, -1);
       luaL_error(L, "inline_states['%s'] must be a function, got a %s",
-                 luaL_tolstring(L, -2, NULL), luaL_typename(L, -2));
+                 luaL_tolstring(L, -2, NULL), type);
+    }
     add_state(P, L, states, lua_absindex(L, -2), "inline_states");
   }
 }

@@ -26,16 +26,24 @@ void poe__count_in(poe_kernel *k, poe_session *dest, poe_session *source) {
     poe__session_ref(k, source);
 }
 
-void poe__count_out(poe_kernel *k, poe_session *dest, poe_session *source) {
+/* As poe__count_out, but the sessions stay held. */
+static void uncount(poe_kernel *k, poe_session *dest, poe_session *source) {
   k->events--;
   if (--dest->to == 0 && !(dest->flags & POE__DEAD))
     poe__session_unref(k, dest);
-  if (dest != source) {
-    if (--source->from == 0 && !(source->flags & POE__DEAD))
-      poe__session_unref(k, source);
-    poe__session_release(k, source);
-  }
+  if (dest != source && --source->from == 0 && !(source->flags & POE__DEAD))
+    poe__session_unref(k, source);
+}
+
+static void release_both(poe_kernel *k, poe_session *dest,
+                         poe_session *source) {
+  if (dest != source) poe__session_release(k, source);
   poe__session_release(k, dest);
+}
+
+void poe__count_out(poe_kernel *k, poe_session *dest, poe_session *source) {
+  uncount(k, dest, source);
+  release_both(k, dest, source);
 }
 
 void poe__discard(poe_kernel *k, unsigned n, const uint64_t *words) {
@@ -230,9 +238,7 @@ static void deliver_post(poe_kernel *k, struct poe__message *m,
 void poe__deliver(poe_kernel *k, struct poe__message *m,
                   const uint64_t *words) {
   struct poe__message copy = *m; /* the record may go while handlers run */
-  poe__session_hold(copy.dest);
-  poe__session_hold(copy.source);
-  poe__count_out(k, copy.dest, copy.source);
+  uncount(k, copy.dest, copy.source);
   if (copy.type & (POE_EV_SIGNAL | POE_EV_DIE))
     poe__signal_deliver(k, &copy, words);
   else if (!(copy.type & POE_EV_GC) && !(copy.dest->flags & POE__IS_ROOT))
@@ -240,8 +246,7 @@ void poe__deliver(poe_kernel *k, struct poe__message *m,
   else
     poe__discard(k, (unsigned)copy.n - copy.own, words + copy.own);
   drop_names(k, &copy);
-  poe__session_release(k, copy.source);
-  poe__session_release(k, copy.dest);
+  release_both(k, copy.dest, copy.source);
 }
 
 /* ---- post and call ------------------------------------------------------------------ */

@@ -305,7 +305,13 @@ static int take_error(poe_kernel *k) {
   return err;
 }
 
-static int one_slice(poe_kernel *k) {
+/* With a post at hand and nothing watched, the loop has nothing to say. */
+static int needs_no_loop(poe_kernel *k) {
+  return !k->selects.count && !k->signals.os_watched && !k->children.reap &&
+         live_post(k);
+}
+
+static int look_around(poe_kernel *k) {
   test_idle(k);
   int err = poe__loop_open(k);
   if (!err) err = wait_for_loop(k);
@@ -313,8 +319,14 @@ static int one_slice(poe_kernel *k) {
   poe__signal_collect(k);
   if (k->selects.nready || k->selects.always_active) poe__select_dispatch(k);
   stop_on_exception(k);
+  return 0;
+}
+
+static int one_slice(poe_kernel *k) {
+  int err = needs_no_loop(k) ? 0 : look_around(k);
+  if (err) return err;
   dispatch_due(k);
-  if (!k->slice_open) poe__sweep(k);
+  if (!k->slice_open && !poe__list_empty(&k->idle)) poe__sweep(k);
   stop_on_exception(k);
   return take_error(k);
 }

@@ -245,7 +245,8 @@ static poe_session *next_child(const poe_session *s, poe_session *last,
 }
 
 /* Announce that S's children will be its parent's; the move comes later. */
-static void announce_heirs(poe_kernel *k, poe_session *s) {
+static void announce_heirs(poe_kernel *k, poe_session *s,
+                           poe_session *heir) {
   uint32_t walk = ++k->walk;
   poe_session *last = NULL, *child;
   while ((child = next_child(s, last, walk))) {
@@ -253,8 +254,8 @@ static void announce_heirs(poe_kernel *k, poe_session *s) {
     if (last) poe__session_release(k, last);
     last = child;
     child->walk = walk;
-    tell_parent(k, s->parent, "gain", child, NULL, nowhere);
-    if (child->parent == s) tell_child(k, child, s, s->parent, nowhere);
+    tell_parent(k, heir, "gain", child, NULL, nowhere);
+    if (child->parent == s) tell_child(k, child, s, heir, nowhere);
   }
   if (last) poe__session_release(k, last);
 }
@@ -299,7 +300,7 @@ void poe__session_stop(poe_kernel *k, poe_session *s) {
   poe__session_hold(s);
   poe_session *parent = s->parent;
   poe__session_hold(parent);
-  announce_heirs(k, s);
+  announce_heirs(k, s, parent);
   /* POE: who is active is the sender, even one that was just stopped. */
   poe_session *sender = k->frame ? k->frame->session : &k->root;
   struct poe_frame f = poe__frame(k, s, sender, k->n_stop, POE_EV_STOP);
