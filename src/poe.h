@@ -174,6 +174,9 @@ struct poe_clock {
  */
 struct poe_loop_ops {
   const char *name;
+  /* It knows descriptors by number alone: before one is dispatched the kernel
+     looks whether it still is the file that was watched. */
+  int by_number;
   int (*open)(poe_kernel *k, poe_loop **out);
   void (*close)(poe_loop *loop);
   /* Block at most timeout_ns (< 0: until something happens). */
@@ -194,6 +197,8 @@ const struct poe_loop_ops *poe_loop_find(const char *name);
 
 /* For bridges, inside wait(): descriptor fd is ready in the modes of mask. */
 void poe_loop_ready(poe_kernel *k, int fd, unsigned mask);
+/* For bridges, inside wait(): descriptor fd is closed; its watchers go. */
+void poe_loop_lost(poe_kernel *k, int fd);
 /* For bridges, inside wait(): the operating system's signal arrived. */
 void poe_loop_caught(poe_kernel *k, int signum);
 

@@ -203,6 +203,8 @@ static void make_aux(struct lpoe *P, lua_State *L, int kernel) {
   lua_getiuservalue(L, kernel, LPOE_UV_THREADS);
   P->aux = lua_newthread(L);
   lua_setfield(L, -2, "aux");
+  P->worker = lua_newthread(L);
+  lua_setfield(L, -2, "worker");
   lua_pop(L, 1);
   lpoe_push_base(P->aux);
 }

@@ -31,14 +31,14 @@ enum {
   LPOE_UV_SESSIONS,  /* id -> session object, weak values */
   LPOE_UV_HANDLES,   /* handle object -> its descriptor, weak keys */
   LPOE_UV_OPTIONS,   /* slot -> {name -> value} */
-  LPOE_UV_THREADS,   /* the pool's and the auxiliary coroutine */
+  LPOE_UV_THREADS,   /* the pool's coroutines, aux and worker */
   LPOE_UV_CUSTOM,    /* session_alloc's object -> slot, weak keys */
   LPOE_UV_OBJECTS,   /* slot -> session_alloc's object */
   LPOE_UV_TRACE,     /* 1: error value, 2: its traceback; 3, 4: run's last */
   LPOE_UV_COUNT = LPOE_UV_TRACE
 };
 
-/* Bottom of every pooled coroutine's stack, and of the auxiliary one's. */
+/* Bottom of every pooled coroutine's stack, and of aux's. */
 enum {
   LPOE_AT_KERNEL = 1,
   LPOE_AT_HEAPS,
@@ -75,7 +75,9 @@ struct lpoe_values {
 
 struct lpoe {
   poe_kernel *k; /* NULL once closed */
-  lua_State *aux; /* for what must not disturb the caller's stack */
+  lua_State *aux; /* for raw access to the tables of its base, no more: what
+                     may collect, and so run finalizers, is done by... */
+  lua_State *worker; /* ...this one, which has no base */
   lua_State **co; /* handlers' coroutines, by depth of nesting */
   unsigned nco, co_room, depth;
   const char *stack_bottom; /* of C, where the outermost dispatch began */
@@ -134,6 +136,7 @@ poe_session *lpoe_check_dest(struct lpoe *P, lua_State *L, int arg);
 int64_t lpoe_check_seconds(lua_State *L, int arg);
 /* The same as ns since the epoch, in whole microseconds.  Raises. */
 int64_t lpoe_check_epoch(lua_State *L, int arg);
+void lpoe_push_epoch(lua_State *L, int64_t ns);
 /* Where the running Lua function is.  Does not raise. */
 struct poe_origin lpoe_origin(struct lpoe *P, lua_State *L);
 /* nil, "CODE: text", "CODE" for -err; raises if an assertion says so. */

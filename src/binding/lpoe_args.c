@@ -92,9 +92,9 @@ static uint32_t unused_chunk(struct lpoe_values *v, lua_State *L) {
 /* Open one more chunk; `values` is the index of the table of chunks. */
 static void open_chunk(struct lpoe *P, lua_State *L, int values) {
   struct lpoe_values *v = &P->values;
-  uint32_t c = unused_chunk(v, L);
   luaL_checkstack(L, 3, NULL);
-  lua_createtable(L, CHUNK, 0);
+  lua_createtable(L, CHUNK, 0); /* finalizers may run, and park */
+  uint32_t c = unused_chunk(v, L);
   for (int i = 1; i <= CHUNK; i++) {
     lua_pushboolean(L, 0);
     lua_rawseti(L, -2, i);
@@ -247,15 +247,16 @@ static int open_chunk_protected(lua_State *L) {
   return 0;
 }
 
-/* On the auxiliary stack: 0, or -1 if there is no memory. */
+/* 0, or -1 if there is no memory. */
 static int reserve_one(struct lpoe *P) {
-  lua_State *A = P->aux;
+  lua_State *W = P->worker;
   if (free_slots(&P->values)) return 0;
-  lua_pushcfunction(A, open_chunk_protected);
-  lua_pushlightuserdata(A, P);
-  lua_pushvalue(A, LPOE_AT_VALUES);
-  if (lua_pcall(A, 2, 0, 0) == LUA_OK) return 0;
-  lua_pop(A, 1);
+  lua_pushcfunction(W, open_chunk_protected);
+  lua_pushlightuserdata(W, P);
+  lua_pushvalue(P->aux, LPOE_AT_VALUES);
+  lua_xmove(P->aux, W, 1);
+  if (lua_pcall(W, 2, 0, 0) == LUA_OK) return 0;
+  lua_pop(W, 1);
   return -1;
 }
 

@@ -119,6 +119,11 @@ int64_t lpoe_check_epoch(lua_State *L, int arg) {
   return (int64_t)ceil(lua_tonumber(L, arg) * 1e6 - 0.25) * 1000;
 }
 
+/* Whole microseconds, as poe.time has them: what a float keeps exactly. */
+void lpoe_push_epoch(lua_State *L, int64_t ns) {
+  lua_pushnumber(L, (lua_Number)(ns / 1000) / 1e6);
+}
+
 /* ---- origins ----------------------------------------------------------------------- */
 
 static struct poe_origin remember_file(struct lpoe *P, const lua_Debug *ar) {

@@ -35,32 +35,33 @@ static void reset_thread(lua_State *co) {
   lpoe_push_base(co);
 }
 
-static int add_thread(lua_State *A) {
-  struct lpoe *P = lua_touserdata(A, 1);
+static int add_thread(lua_State *W) {
+  struct lpoe *P = lua_touserdata(W, 1);
+  lpoe_push_kernel(W);
+  lua_getiuservalue(W, -1, LPOE_UV_THREADS);
+  lua_replace(W, 2);
+  lua_State *new = lua_newthread(W); /* finalizers may run, and add one */
   if (P->nco == P->co_room) {
     unsigned room = P->co_room ? P->co_room * 2 : 4;
     lua_State **co = realloc(P->co, room * sizeof *co);
-    if (!co) return luaL_error(A, "not enough memory");
+    if (!co) return luaL_error(W, "not enough memory");
     P->co = co;
     P->co_room = room;
   }
-  lpoe_push_kernel(A);
-  lua_getiuservalue(A, -1, LPOE_UV_THREADS);
-  lua_State *co = lua_newthread(A);
-  lua_rawseti(A, -2, (lua_Integer)P->nco + 1);
-  lpoe_push_base(co);
-  P->co[P->nco++] = co;
+  lua_rawseti(W, 2, (lua_Integer)P->nco + 1);
+  lpoe_push_base(new);
+  P->co[P->nco++] = new;
   return 0;
 }
 
 /* The coroutine for this depth, or NULL. */
 static lua_State *thread_at_depth(struct lpoe *P) {
   if (P->depth < P->nco) return P->co[P->depth];
-  lua_State *A = P->aux;
-  lua_pushcfunction(A, add_thread);
-  lua_pushlightuserdata(A, P);
-  if (lua_pcall(A, 1, 0, 0) != LUA_OK) {
-    lua_pop(A, 1);
+  lua_State *W = P->worker;
+  lua_pushcfunction(W, add_thread);
+  lua_pushlightuserdata(W, P);
+  if (lua_pcall(W, 1, 0, 0) != LUA_OK) {
+    lua_pop(W, 1);
     return NULL;
   }
   return P->co[P->depth];
@@ -441,7 +442,7 @@ static void name_gone(void *ud, const poe_name *name) {
 static int collect(void *ud) {
   struct lpoe *P = ud;
   if (P->postbacks == 0) return 0;
-  lua_gc(P->aux, LUA_GCCOLLECT);
+  lua_gc(P->worker, LUA_GCCOLLECT);
   return 1;
 }
 

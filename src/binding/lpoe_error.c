@@ -4,8 +4,8 @@
  *
  * A table that is ARG1 of DIE: error, error_str, traceback, event,
  * dest_session, source_session, from_state, file, line.  It is built
- * protected, on the auxiliary coroutine; when there is no memory for it, one
- * made in advance takes its place.
+ * protected, on the worker; when there is no memory for it, one made in
+ * advance takes its place.
  *
  * The traceback ends with where the events came from, one line for each
  * handler that was running, innermost first.
@@ -151,15 +151,15 @@ static int build(lua_State *L) {
 struct poe_value lpoe_park_exception(struct lpoe *P, lua_State *co,
                                      const struct poe_frame *frame,
                                      const char *instead) {
-  lua_State *A = P->aux;
+  lua_State *W = P->worker;
   struct build b = {P, co, frame, instead};
-  lua_pushcfunction(A, build);
-  lua_pushlightuserdata(A, &b);
-  if (lua_pcall(A, 1, 1, 0) == LUA_OK) {
-    struct poe_value value = lpoe_park_one(P, A);
+  lua_pushcfunction(W, build);
+  lua_pushlightuserdata(W, &b);
+  if (lua_pcall(W, 1, 1, 0) == LUA_OK) {
+    struct poe_value value = lpoe_park_one(P, W);
     if (value.words[0] != 1) return value; /* 1: no memory to park it */
   } else {
-    lua_pop(A, 1);
+    lua_pop(W, 1);
   }
   return lpoe_parked_in(P->memory_slot);
 }
@@ -222,9 +222,10 @@ static int fold(lua_State *L) { /* first, second */
 void lpoe_combine(void *ud, struct poe_value *first,
                   const struct poe_value *second) {
   struct lpoe *P = ud;
-  lua_State *A = P->aux;
-  lua_pushcfunction(A, fold);
+  lua_State *A = P->aux, *W = P->worker;
+  lua_pushcfunction(W, fold);
   lpoe_push_parked(P, A, LPOE_AT_VALUES, lpoe_payload(first), 0);
   lpoe_push_parked(P, A, LPOE_AT_VALUES, lpoe_payload(second), 1);
-  if (lua_pcall(A, 2, 0, 0) != LUA_OK) lua_pop(A, 1);
+  lua_xmove(A, W, 2);
+  if (lua_pcall(W, 2, 0, 0) != LUA_OK) lua_pop(W, 1);
 }

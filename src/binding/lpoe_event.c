@@ -138,7 +138,7 @@ static int kernel_get_next_event_time(lua_State *L) {
   struct lpoe *P = lpoe_self(L);
   int64_t due;
   if (!poe_next_event_epoch_ns(P->k, &due)) return 0;
-  lua_pushnumber(L, (lua_Number)due / 1e9);
+  lpoe_push_epoch(L, due);
   return 1;
 }
 

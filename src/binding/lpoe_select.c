@@ -101,10 +101,12 @@ static int failed(struct lpoe *P, lua_State *L, int err, int fd) {
     return lpoe_fail(P, L, ESRCH, POE_ASSERT_FILES,
                      "session %I is stopping: it cannot watch handles",
                      (LUAI_UACINT)poe_session_id(poe_active_session(P->k)));
+  if (err == -EBADF)
+    return lpoe_fail(P, L, EBADF, POE_ASSERT_FILES,
+                     "bad or closed descriptor %d", fd);
   return lpoe_fail(P, L, -err, POE_ASSERT_FILES,
-                   err == -EBADF ? "bad or closed descriptor %d"
-                                 : "cannot watch descriptor %d",
-                   fd);
+                   "the loop '%s' cannot watch descriptor %d (%s)",
+                   poe_kernel_loop_name(P->k), fd, strerror(-err));
 }
 
 /* Watch the handle at 2; the event's name and arguments as given. */

@@ -104,7 +104,7 @@ static int no_timer(struct lpoe *P, lua_State *L, int err, lua_Integer id) {
 static int moved(struct lpoe *P, lua_State *L, int err, lua_Integer id,
                  int64_t due) {
   if (err) return no_timer(P, L, err, id);
-  lua_pushnumber(L, (lua_Number)due / 1e9);
+  lpoe_push_epoch(L, due);
   return 1;
 }
 
@@ -156,7 +156,7 @@ static int kernel_alarm_remove(lua_State *L) {
   int err = poe_timer_remove(P->k, id, &info);
   if (err) return no_timer(P, L, err, id);
   push_event(P, L, &info);
-  lua_pushnumber(L, (lua_Number)info.due_epoch_ns / 1e9);
+  lpoe_push_epoch(L, info.due_epoch_ns);
   push_args(P, L, &info);
   return 3;
 }
@@ -167,7 +167,7 @@ static void push_removed(struct lpoe *P, lua_State *L, int64_t id) {
   poe_timer_remove(P->k, id, &info);
   push_event(P, L, &info);
   lua_setfield(L, -2, "event");
-  lua_pushnumber(L, (lua_Number)info.due_epoch_ns / 1e9);
+  lpoe_push_epoch(L, info.due_epoch_ns);
   lua_setfield(L, -2, "time");
   push_args(P, L, &info);
   lua_setfield(L, -2, "args");

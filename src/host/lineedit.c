@@ -35,6 +35,7 @@ static struct {
   void (*install)(const char *prompt, line_taker *taker);
   void (*remove)(void);
   void (*read_char)(void);
+  int (*redisplay)(void);
   int (*add_history)(const char *line);
 } edit;
 
@@ -81,6 +82,7 @@ static int resolve(void *library, const char *name, void *function) {
 static int resolve_all(void *library) {
   return resolve(library, "rl_callback_handler_install", &edit.install) &&
          resolve(library, "rl_callback_read_char", &edit.read_char) &&
+         resolve(library, "rl_forced_update_display", &edit.redisplay) &&
          resolve(library, "add_history", &edit.add_history) &&
          resolve(library, "rl_callback_handler_remove", &edit.remove);
 }
@@ -105,6 +107,14 @@ static int lineedit_prompt(lua_State *L) {
   fflush(stdout);
   edit.remove();
   edit.install(text, take_line);
+  return 0;
+}
+
+/* redisplay(): prompt and line again, after other output */
+static int lineedit_redisplay(lua_State *L) {
+  (void)L;
+  fflush(stdout);
+  edit.redisplay();
   return 0;
 }
 
@@ -241,12 +251,13 @@ static int lineedit_call(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-    {"open", lineedit_open},   {"prompt", lineedit_prompt},
-    {"feed", lineedit_feed},   {"history", lineedit_history},
-    {"close", lineedit_close}, {"take", lineedit_take},
-    {"block", lineedit_block}, {"isatty", lineedit_isatty},
-    {"watch", lineedit_watch}, {"calm", lineedit_calm},
-    {"call", lineedit_call},   {NULL, NULL},
+    {"open", lineedit_open},           {"prompt", lineedit_prompt},
+    {"redisplay", lineedit_redisplay}, {"feed", lineedit_feed},
+    {"history", lineedit_history},     {"close", lineedit_close},
+    {"take", lineedit_take},           {"isatty", lineedit_isatty},
+    {"block", lineedit_block},         {"watch", lineedit_watch},
+    {"calm", lineedit_calm},           {"call", lineedit_call},
+    {NULL, NULL},
 };
 
 int luaopen_poe_lineedit(lua_State *L) {

@@ -337,7 +337,8 @@ void poe__child_update(poe_kernel *k);
 int poe__loop_open(poe_kernel *k);
 
 /* the bridges */
-extern const struct poe_loop_ops poe__loop_uv;
+extern const struct poe_loop_ops poe__loop_uv, poe__loop_poll,
+    poe__loop_select;
 
 /* trace.c */
 #define POE__TRACE(k, topic, ...)                   \

@@ -111,7 +111,8 @@ void poe_kernel_free(poe_kernel *k) {
 /* ---- the loop ------------------------------------------------------------------ */
 
 const struct poe_loop_ops *poe_loop_find(const char *name) {
-  static const struct poe_loop_ops *const all[] = {&poe__loop_uv};
+  static const struct poe_loop_ops *const all[] = {
+      &poe__loop_uv, &poe__loop_poll, &poe__loop_select};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++)
     if (strcmp(all[i]->name, name) == 0) return all[i];
   return NULL;

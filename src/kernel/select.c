@@ -355,6 +355,26 @@ void poe_loop_ready(poe_kernel *k, int fd, unsigned mask) {
   s->ready[s->nready++] = (struct poe__ready){fd, mask};
 }
 
+/* A mask of no mode stands for a descriptor that is closed. */
+void poe_loop_lost(poe_kernel *k, int fd) { poe_loop_ready(k, fd, 0); }
+
+/* Is the descriptor still the file that was watched? */
+static int is_same_file(const struct poe__fd *e) {
+  struct stat st;
+  return fstat(e->fd, &st) == 0 && st.st_dev == e->dev && st.st_ino == e->ino;
+}
+
+/* Watchers of what is closed, or another file by now, must not run. */
+static void forget_lost(poe_kernel *k, const struct poe__ready *at,
+                        size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    const struct poe__fd *e = entry_of(k, at[i].fd);
+    if (!e) continue;
+    if (at[i].mask == 0 || (k->loop_ops->by_number && !is_same_file(e)))
+      poe_select_forget(k, at[i].fd);
+  }
+}
+
 static void run_watcher(poe_kernel *k, struct watcher *w) {
   poe_session *s = w->owned.session;
   struct poe_frame f =
@@ -440,6 +460,7 @@ void poe__select_dispatch(poe_kernel *k) {
   s->ready = NULL;
   s->nready = s->ready_room = 0;
   sort_ready(at, n);
+  forget_lost(k, at, n);
   uint32_t pass = ++s->pass;
   for (int mode = 0; mode < MODES; mode++) run_mode(k, at, n, mode, pass);
   if (s->ready) {

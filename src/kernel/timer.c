@@ -182,19 +182,25 @@ static int64_t add_clipped(int64_t a, int64_t b) {
   return b < 0 ? INT64_MIN / 2 : INT64_MAX / 2;
 }
 
-/* When it is due, in its heap's clock.  Past ones jump the queue, but only so
-   many a slice, or one that sets itself again would starve the rest. */
-static int64_t due_time(poe_kernel *k, int is_alarm, int64_t when_ns) {
-  int64_t now = poe__now(k);
+/* The due time, in its heap's clock, that a timer asking for `due` gets.  Past
+   ones jump the queue, but only so many a slice, or one that sets itself again
+   would starve the rest. */
+static int64_t bounded(poe_kernel *k, int is_alarm, int64_t now,
+                       int64_t due) {
   if (k->slice_unread) { /* the running slice has not needed the time yet */
     k->slice_unread = 0;
     k->slice_ns = now - 1;
   }
-  if (is_alarm && k->queue.alarms.count == 0) poe_epoch_ns(k);
   int64_t origin = is_alarm ? poe__to_epoch(k, now) : now;
-  int64_t due = is_alarm ? when_ns : add_clipped(now, when_ns);
   if (due >= origin || ++k->jumps <= POE__JUMPS_MAX) return due;
   return origin;
+}
+
+static int64_t due_time(poe_kernel *k, int is_alarm, int64_t when_ns) {
+  int64_t now = poe__now(k);
+  if (is_alarm && k->queue.alarms.count == 0) poe_epoch_ns(k);
+  return bounded(k, is_alarm, now,
+                 is_alarm ? when_ns : add_clipped(now, when_ns));
 }
 
 int poe_timer_set(poe_kernel *k, poe_name *event, enum poe_timer_clock clock,
@@ -277,7 +283,8 @@ int poe_timer_adjust(poe_kernel *k, int64_t id, int64_t delta_ns,
   int err = find_mine(k, id, &t);
   if (err) return err;
   int64_t due = heap_of(k, t)->node[t->index].due_ns;
-  return move_to(k, t, add_clipped(due, delta_ns), due_epoch_ns);
+  due = bounded(k, (int)t->is_alarm, poe__now(k), add_clipped(due, delta_ns));
+  return move_to(k, t, due, due_epoch_ns);
 }
 
 int poe_timer_readjust(poe_kernel *k, int64_t id, int64_t delay_ns,
@@ -293,7 +300,7 @@ int poe_timer_readjust(poe_kernel *k, int64_t id, int64_t delay_ns,
     poe__heap_add(&k->queue.delays,
                   (struct poe__node){INT64_MAX, k->queue.seq, t});
   }
-  return move_to(k, t, add_clipped(poe__now(k), delay_ns), due_epoch_ns);
+  return move_to(k, t, due_time(k, 0, delay_ns), due_epoch_ns);
 }
 
 /* ---- all of a session ----------------------------------------------------------------- */

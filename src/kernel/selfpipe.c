@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * selfpipe.c -- see selfpipe.h.  The write end and the overflow flags are the
+ * kernel's only mutable globals: a signal handler has no other way to them.
+ */
+#include "selfpipe.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+static volatile int write_end[POE__SIGNALS];
+static volatile sig_atomic_t overflow[POE__SIGNALS];
+
+static void on_signal(int signum) {
+  int saved = errno;
+  unsigned char byte = (unsigned char)signum;
+  if (write(write_end[signum], &byte, 1) != 1) overflow[signum] = 1;
+  errno = saved;
+}
+
+int poe__selfpipe_open(struct poe__selfpipe *p) {
+  int fd[2];
+  memset(p, 0, sizeof *p);
+  p->rd = p->wr = -1;
+  if (pipe2(fd, O_NONBLOCK | O_CLOEXEC) < 0) return -errno;
+  p->rd = fd[0];
+  p->wr = fd[1];
+  return 0;
+}
+
+void poe__selfpipe_close(struct poe__selfpipe *p) {
+  for (int s = 1; s < POE__SIGNALS; s++) poe__selfpipe_ignore(p, s);
+  if (p->rd >= 0) close(p->rd);
+  if (p->wr >= 0) close(p->wr);
+}
+
+int poe__selfpipe_watch(struct poe__selfpipe *p, int signum) {
+  struct sigaction sa = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+  sigfillset(&sa.sa_mask);
+  write_end[signum] = p->wr;
+  if (sigaction(signum, &sa, NULL) < 0) return -errno;
+  p->watched[signum] = 1;
+  return 0;
+}
+
+void poe__selfpipe_ignore(struct poe__selfpipe *p, int signum) {
+  struct sigaction sa = {.sa_handler = SIG_DFL};
+  if (!p->watched[signum]) return;
+  p->watched[signum] = 0;
+  sigaction(signum, &sa, NULL);
+}
+
+static void read_overflow(poe_kernel *k, const struct poe__selfpipe *p) {
+  for (int s = 1; s < POE__SIGNALS; s++)
+    if (p->watched[s] && overflow[s]) {
+      overflow[s] = 0;
+      poe_loop_caught(k, s);
+    }
+}
+
+void poe__selfpipe_read(poe_kernel *k, struct poe__selfpipe *p) {
+  unsigned char bytes[256];
+  ssize_t n;
+  while ((n = read(p->rd, bytes, sizeof bytes)) > 0)
+    for (ssize_t i = 0; i < n; i++)
+      if (bytes[i] < POE__SIGNALS && p->watched[bytes[i]])
+        poe_loop_caught(k, bytes[i]);
+  read_overflow(k, p);
+}
+
+int poe__selfpipe_forked(struct poe__selfpipe *p) {
+  int fd[2];
+  if (pipe2(fd, O_NONBLOCK | O_CLOEXEC) < 0) return -errno;
+  close(p->rd);
+  close(p->wr);
+  p->rd = fd[0];
+  p->wr = fd[1];
+  for (int s = 1; s < POE__SIGNALS; s++)
+    if (p->watched[s]) write_end[s] = p->wr;
+  return 0;
+}
