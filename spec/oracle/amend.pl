@@ -114,6 +114,11 @@ my %edits = (
     $self->_data_handle_add' => 'if ($event_name) {
     return if $self->_amend_stopping($session);
     $self->_data_handle_add' ],
+    [ 'return EEXIST;
+    }
+    return 0;' => 'return EEXIST;
+    }
+    return $self->_amend_stopping($kr_active_session) ? ESRCH : 0;' ],
     [ '$self->_data_alias_add($kr_active_session, $name);' =>
       'return ESRCH if $self->_amend_stopping($kr_active_session);
        $self->_data_alias_add($kr_active_session, $name);' ],

@@ -28,7 +28,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 HOST = os.path.join(HERE, '..', '..', 'build', 'bin', 'poe')
 OURS = [HOST, '--virtual-time', os.path.join(HERE, 'run.lua')]
 TIMEOUT = 20
-JITTERS = ('--virtual=1', '--virtual=2', '--virtual=3')
+JITTERS = tuple('--virtual=%d' % seed for seed in range(1, 9))
 
 
 class Bench:
