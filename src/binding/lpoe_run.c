@@ -93,15 +93,25 @@ const luaL_Reg lpoe_run_methods[] = {
 
 /* ---- switches --------------------------------------------------------------------- */
 
+/* NULL also where the host was told to ignore the environment, as Lua's
+   package library is by the same flag. */
+static const char *environment(lua_State *L, const char *name) {
+  lua_getfield(L, LUA_REGISTRYINDEX, "LUA_NOENV");
+  int ignored = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return ignored ? NULL : getenv(name);
+}
+
 /* What the environment has said stays said. */
-static int is_in_environment(const char *prefix, const char *name) {
+static int is_in_environment(lua_State *L, const char *prefix,
+                             const char *name) {
   char variable[64];
   size_t n = 0;
   for (; *prefix; prefix++) variable[n++] = *prefix;
   for (; *name && n < sizeof variable - 1; name++)
     variable[n++] = (char)(*name >= 'a' && *name <= 'z' ? *name - 32 : *name);
   variable[n] = '\0';
-  return getenv(variable) != NULL;
+  return environment(L, variable) != NULL;
 }
 
 /* [switches]: the mask with each named topic on or off. */
@@ -117,7 +127,7 @@ static unsigned read_topics(lua_State *L, unsigned mask, const char *what,
         lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
     unsigned bit = topic_of(name);
     if (!bit) luaL_error(L, "configure: unknown %s switch '%s'", what, name);
-    if (!is_in_environment(prefix, name))
+    if (!is_in_environment(L, prefix, name))
       mask = lua_toboolean(L, -1) ? mask | bit : mask & ~bit;
     lua_pop(L, 1);
   }
@@ -146,7 +156,7 @@ static void set_trace_filename(struct lpoe *P, lua_State *L) {
   if (lua_type(L, -1) != LUA_TSTRING)
     luaL_error(L, "configure: 'trace_filename' must be a string, got a %s",
                luaL_typename(L, -1));
-  if (!getenv("POE_TRACE_FILENAME")) open_log(P, L, lua_tostring(L, -1));
+  if (!environment(L, "POE_TRACE_FILENAME")) open_log(P, L, lua_tostring(L, -1));
 }
 
 static void choose_loop(struct lpoe *P, lua_State *L, const char *name,
@@ -162,12 +172,12 @@ static void set_loop(struct lpoe *P, lua_State *L) {
   if (lua_type(L, -1) != LUA_TSTRING)
     luaL_error(L, "configure: 'loop' must be a string, got a %s",
                luaL_typename(L, -1));
-  if (!getenv("POE_EVENT_LOOP"))
+  if (!environment(L, "POE_EVENT_LOOP"))
     choose_loop(P, L, lua_tostring(L, -1), "configure");
 }
 
 static void set_catch(struct lpoe *P, lua_State *L) {
-  if (!getenv("POE_CATCH_EXCEPTIONS"))
+  if (!environment(L, "POE_CATCH_EXCEPTIONS"))
     poe_kernel_set_catch(P->k, lua_toboolean(L, -1));
 }
 
@@ -206,7 +216,7 @@ static int is_true(const char *value) {
   return value && *value && strcmp(value, "0") != 0;
 }
 
-static unsigned topics_in_environment(const char *prefix,
+static unsigned topics_in_environment(lua_State *L, const char *prefix,
                                       const char *const *names,
                                       unsigned (*topic_of)(const char *)) {
   unsigned mask = 0;
@@ -217,7 +227,7 @@ static unsigned topics_in_environment(const char *prefix,
       snprintf(variable, sizeof variable, "%s%s", prefix, names[i]);
       for (char *c = variable; *c; c++)
         if (*c >= 'a' && *c <= 'z') *c = (char)(*c - 32);
-      const char *value = getenv(variable);
+      const char *value = environment(L, variable);
       unsigned bit = topic_of(names[i]);
       if (value) mask = is_true(value) ? mask | bit : mask & ~bit;
     }
@@ -231,15 +241,15 @@ void lpoe_configure_from_environment(struct lpoe *P, lua_State *L) {
   static const char *const asserts[] = {"default", "data",  "events",
                                         "files",   "retvals", "usage",
                                         "states",  NULL};
-  poe_set_trace_mask(P->k, topics_in_environment("POE_TRACE_", traces,
+  poe_set_trace_mask(P->k, topics_in_environment(L, "POE_TRACE_", traces,
                                                  poe_trace_topic));
-  poe_set_assert_mask(P->k, topics_in_environment("POE_ASSERT_", asserts,
+  poe_set_assert_mask(P->k, topics_in_environment(L, "POE_ASSERT_", asserts,
                                                   poe_assert_topic));
-  const char *value = getenv("POE_CATCH_EXCEPTIONS");
+  const char *value = environment(L, "POE_CATCH_EXCEPTIONS");
   if (value) poe_kernel_set_catch(P->k, is_true(value));
-  value = getenv("POE_TRACE_FILENAME");
+  value = environment(L, "POE_TRACE_FILENAME");
   if (value && *value) open_log(P, L, value);
-  value = getenv("POE_EVENT_LOOP");
+  value = environment(L, "POE_EVENT_LOOP");
   if (value && *value) choose_loop(P, L, value, "POE_EVENT_LOOP");
 }
 
