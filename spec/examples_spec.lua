@@ -8,8 +8,7 @@ local sys = require "poe.sys"
 local eventually, keep = fixture.eventually, fixture.keep
 local PATIENCE = 60 -- seconds, after which an example is given up
 
-local interpreter = fixture.interpreter()
-local host = interpreter:find("poe$") and interpreter or "build/bin/poe"
+local host = os.getenv("POE_BIN") or "build/bin/poe"
 
 -- What comes before the example's name on the command line, on the real clock
 -- and on the virtual one.
