@@ -136,6 +136,7 @@ poe_session *lpoe_check_dest(struct lpoe *P, lua_State *L, int arg);
 int64_t lpoe_check_seconds(lua_State *L, int arg);
 /* The same as ns since the epoch, in whole microseconds.  Raises. */
 int64_t lpoe_check_epoch(lua_State *L, int arg);
+/* As poe.time would tell it. */
 void lpoe_push_epoch(lua_State *L, int64_t ns);
 /* Where the running Lua function is.  Does not raise. */
 struct poe_origin lpoe_origin(struct lpoe *P, lua_State *L);
