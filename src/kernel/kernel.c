@@ -314,6 +314,7 @@ static int needs_no_loop(poe_kernel *k) {
 
 static int look_around(poe_kernel *k) {
   test_idle(k);
+  if (k->sessions.count == 0 || k->has_exception) return 0;
   int err = poe__loop_open(k);
   if (!err) err = wait_for_loop(k);
   if (err) return err;
