@@ -16,8 +16,9 @@ local callgrind = dofile(here .. "lib/callgrind.lua")
 
 local FILE = "bench/budget.json"
 local TOLERANCE = 0.03
-local KEPT = 30 -- functions by case
+local KEPT = 5 -- least instructions of a function to be kept
 local SHOWN = 12
+local TRIES = 3
 
 -- Program, arguments after the length, operations a run of n makes: warm-ups
 -- are a tenth on top, where there is one.
@@ -63,11 +64,11 @@ end
 
 local function rounded(count) return math.floor(count * 100 + 0.5) / 100 end
 
---- The part of a profile that is kept: the functions that take most.
+--- The part of a profile that is kept.
 local function excerpt(by_function)
   local kept = {}
-  for _, name in ipairs(callgrind.top(by_function, KEPT)) do
-    if by_function[name] >= 1 then kept[name] = rounded(by_function[name]) end
+  for name, count in pairs(by_function) do
+    if count >= KEPT then kept[name] = rounded(count) end
   end
   return kept
 end
@@ -92,6 +93,20 @@ local function print_profile(by_function, total)
       by_function[name], by_function[name] / total * 100, name
     ))
   end
+end
+
+--- Measures again what is over its budget: Lua seeds its hashes from the time
+--- of day, and a chain that is longer by chance must not fail anybody.
+local function measure_fairly(operation, kept)
+  local best, total = measure(operation)
+  local tries = 1
+  while kept and tries < TRIES and total > kept.instructions * (1 + TOLERANCE)
+  do
+    local by_function, again = measure(operation)
+    if again < total then best, total = by_function, again end
+    tries = tries + 1
+  end
+  return best, total
 end
 
 --- Prints one line; true if the operation stayed within its budget.
@@ -156,8 +171,10 @@ local function main()
   local is_good = true
   for _, operation in ipairs(OPERATIONS) do
     if is_wanted(operation, options) then
-      local by_function, total = measure(operation)
       local kept = budget.operations[operation.name]
+      local by_function, total = measure_fairly(
+        operation, not options.update and kept
+      )
       is_good = compare(operation, total, by_function, kept) and is_good
       if options.profile then print_profile(by_function, total) end
       if options.update then

@@ -14,7 +14,8 @@ function callgrind.is_installed()
   return shell.read "command -v valgrind callgrind_annotate" ~= nil
 end
 
---- Instructions by function, and in all, of the profile last written.
+--- Instructions by function, and in all, of the profile last written. Marks of
+--- recursion and of the compiler's clones are taken off the names.
 local function profile()
   local by_function, total = {}, 0
   local listing = assert(shell.read(
@@ -25,7 +26,7 @@ local function profile()
       :match "^%s*([%d,]+)%s+[^:]*:(.+)$"
     if count then
       count = math.tointeger(tonumber((count:gsub(",", ""))))
-      name = name:gsub("'%d+$", "")
+      name = name:gsub("'%d+$", ""):gsub("%.%a[%w_]*%.%d+", "")
       by_function[name] = (by_function[name] or 0) + count
       total = total + count
     end
