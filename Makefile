@@ -3,7 +3,6 @@
 
 CC ?= gcc
 LUA ?= lua5.4
-BUSTED ?= busted
 PKG_CONFIG ?= pkg-config
 PREFIX ?= /usr/local
 INST_BINDIR ?= $(PREFIX)/bin
@@ -27,7 +26,9 @@ LUA_LIBS ?= $(if $(LUA_STATIC),$(LUA_STATIC),$(shell \
 SAN ?=
 BUILD ?= build$(if $(SAN),/san)
 OBJ := $(BUILD)/obj
-OPT ?= -O2 -g
+# Link-time optimisation is gcc's: clang's needs a linker of its own.
+LTO ?= $(if $(SAN),,$(shell $(CC) --version | grep -q clang || echo -flto=auto))
+OPT ?= -O2 -g $(LTO)
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
   -Wconversion -Wwrite-strings $(if $(CI),-Werror)
 HARDEN := -fstack-protector-strong
@@ -37,7 +38,7 @@ ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden $(WARN) \
   -fno-sanitize-recover=all -fno-omit-frame-pointer) \
   -Isrc $(LUA_CFLAGS) $(UV_CFLAGS)
 LIBFLAG ?= -shared
-ALL_LDFLAGS := $(LDFLAGS) $(if $(SAN),-fsanitize=$(SAN))
+ALL_LDFLAGS := $(CFLAGS) $(LDFLAGS) $(if $(SAN),-fsanitize=$(SAN))
 FLAGS := $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(LIBFLAG) $(LUA_LIBS) $(UV_LIBS)
 
 objects = $(patsubst %.c,$(OBJ)/%.o,$(patsubst src/%,%,$(wildcard $(1)/*.c)))
@@ -46,28 +47,6 @@ BINDING := $(call objects,src/binding)
 SYS := $(call objects,src/sys)
 HOST := $(call objects,src/host)
 UNIT := $(call objects,spec/c)
-
-# What `make test` runs, as "name: command"; each sums itself up.
-TEST_ENV := env POE_BIN=$(BUILD)/bin/poe POE_HOST=$(BUILD)/bin/poe
-IN_HOST := $(TEST_ENV) $(BUSTED) --lua=$(BUILD)/bin/poe -o plainTerminal
-IN_LUA := env 'LUA_PATH=lua/?.lua;lua/?/init.lua;;' \
-  'LUA_CPATH=build/lib/?.so;;' $(BUSTED) --lua=$(LUA) -o plainTerminal
-NOT_SPECS := --exclude-pattern=oracle
-# Specs that run programs need no second pass in another Lua.
-NOT_MODULE := $(foreach s,host repl oracle examples install rock readme \
-  summary types,--exclude-pattern='^$(s)')
-NOT_SAN := $(foreach s,install rock,--exclude-pattern='^$(s)')
-RUNNERS := "unit: $(BUILD)/unit" "host: $(IN_HOST) $(NOT_SPECS) spec" \
-  "oracle: $(IN_HOST) spec/oracle" "module: $(IN_LUA) $(NOT_MODULE) spec" \
-  "check: sh .ci/check"
-SAN_RUNNERS := "unit: $(BUILD)/unit" \
-  "host: $(IN_HOST) $(NOT_SPECS) $(NOT_SAN) spec" \
-  "oracle: $(IN_HOST) spec/oracle"
-KEEN_GC := LUA_INIT_5_4="collectgarbage('incremental') \
-  collectgarbage('setpause', 0) collectgarbage('setstepmul', 1000)"
-SAN_ENV := ASAN_OPTIONS=detect_leaks=1:$(ASAN_OPTIONS) \
-  UBSAN_OPTIONS=print_stacktrace=1 \
-  LSAN_OPTIONS=suppressions=spec/lsan.supp:print_suppressions=0
 
 .PHONY: all host module unit deps demo test test-san test-gc run-demo \
   run-tests spec oracle check bench bench-budget cov install uninstall clean \
@@ -78,42 +57,110 @@ host: $(BUILD)/bin/poe  ## the executable, build/bin/poe
 module: $(BUILD)/lib/poe/core.so $(BUILD)/lib/poe/sys.so  ## for plain Lua
 unit: $(BUILD)/unit  ## C tests of the kernel, build/unit
 
+# Replaced in one step: the old one may be running.
+link = @mkdir -p $(@D) && echo "  LINK $@" && \
+  $(CC) $(ALL_LDFLAGS) $(1) -o $@.new $^ $(2) && mv $@.new $@
+compile = @mkdir -p $(@D) && echo "  CC   $<" && \
+  $(CC) $(ALL_CFLAGS) $(1) -MMD -MP -c -o $@ $<
+
 $(BUILD)/bin/poe: $(HOST) $(BINDING) $(SYS) $(KERNEL)
-	@mkdir -p $(@D)
-	@echo "  LINK $@"
-	@$(CC) $(ALL_LDFLAGS) -Wl,-E -o $@ $^ $(LUA_LIBS) $(UV_LIBS) -lm -ldl
+	$(call link,-rdynamic,$(LUA_LIBS) $(UV_LIBS) -lm -ldl)
 
 $(BUILD)/lib/poe/core.so: $(BINDING) $(KERNEL)
-	@mkdir -p $(@D)
-	@echo "  LINK $@"
-	@$(CC) $(ALL_LDFLAGS) $(LIBFLAG) -o $@ $^ $(UV_LIBS)
+	$(call link,$(LIBFLAG),$(UV_LIBS))
 
 $(BUILD)/lib/poe/sys.so: $(SYS)
-	@mkdir -p $(@D)
-	@echo "  LINK $@"
-	@$(CC) $(ALL_LDFLAGS) $(LIBFLAG) -o $@ $^
+	$(call link,$(LIBFLAG))
 
 $(BUILD)/unit: $(UNIT) $(KERNEL)
-	@mkdir -p $(@D)
-	@echo "  LINK $@"
-	@$(CC) $(ALL_LDFLAGS) -o $@ $^ $(UV_LIBS) -lm
+	$(call link,,$(UV_LIBS) -lm)
 
 $(OBJ)/%.o: src/%.c $(BUILD)/flags
-	@mkdir -p $(@D)
-	@echo "  CC   $<"
-	@$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call compile)
 
 $(OBJ)/spec/%.o: spec/%.c $(BUILD)/flags
-	@mkdir -p $(@D)
-	@echo "  CC   $<"
-	@$(CC) $(ALL_CFLAGS) -Isrc/kernel -MMD -MP -c -o $@ $<
+	$(call compile,-Isrc/kernel)
 
 $(OBJ)/host/main.o: $(BUILD)/luadir
 $(OBJ)/host/main.o: ALL_CFLAGS += -DPOE_LUADIR='"$(INST_LUADIR)"'
 
-# Their text changes, and so what depends on them, when a setting does.
+# Files whose text is the settings: when it changes, what depends on them does.
 $(BUILD)/flags: force
 	@mkdir -p $(@D)
-	@echo '$(FLAGS)' | cmp -s - $@ || sh .ci/deps --found $(CC) \
-	  $(LUA_CFLAGS) $(UV_CFLAGS) && echo '$(FLAGS)' | cmp -s - $@ || \
-	  echo '$(FLAGS)' >$@
+	@echo '$(FLAGS)' | cmp -s - $@ || { \
+	  sh .ci/deps --headers $(CC) $(LUA_CFLAGS) $(UV_CFLAGS) && \
+	  echo '$(FLAGS)' >$@; }
+
+$(BUILD)/luadir: force
+	@mkdir -p $(@D)
+	@echo '$(INST_LUADIR)' | cmp -s - $@ || echo '$(INST_LUADIR)' >$@
+
+force:
+
+deps:  ## install what is missing (apt-get, or says what)
+	@sh .ci/deps build test
+
+demo:  ## from nothing to three programs that run
+	@sh .ci/deps build
+	@$(MAKE) --no-print-directory run-demo
+
+run-demo: host
+	@sh .ci/demo $(BUILD)/bin/poe
+
+test:  ## every test; closes with a line of what passed and failed
+	@sh .ci/deps build test
+	@$(MAKE) --no-print-directory run-tests
+
+run-tests: host unit $(if $(SAN),,module)
+	@sh .ci/test $(BUILD) unit host oracle $(if $(SAN),,module check)
+
+test-san:  ## the same under address and undefined-behaviour sanitizers
+	@$(MAKE) --no-print-directory SAN=address,undefined test
+
+test-gc: host  ## the specs with the collector at its keenest
+	@sh .ci/test $(BUILD) keen-gc
+
+spec: host module  ## the busted specs alone, in the host
+	@sh .ci/test $(BUILD) host
+
+oracle: host  ## scenarios compared with traces of real POE
+	@sh .ci/test $(BUILD) oracle
+
+check:  ## style, include rules, manual page
+	@sh .ci/check
+
+bench: host  ## speed beside POE and others; BENCHFLAGS=--quick
+	@$(LUA) bench/run.lua $(BENCHFLAGS)
+
+bench-budget: host  ## instructions of hot operations against bench/budget.json
+	@$(LUA) bench/budget.lua $(BENCHFLAGS)
+
+cov:  ## lines of C that the tests reach
+	@$(MAKE) --no-print-directory BUILD=build/cov CFLAGS='-O0 -g --coverage' \
+	  LDFLAGS=--coverage host unit
+	@find build/cov -name '*.gcda' -delete
+	-@sh .ci/test build/cov unit host oracle
+	@sh .ci/coverage build/cov/obj
+
+install: host module  ## into PREFIX (/usr/local), under DESTDIR if given
+	install -d '$(DESTDIR)$(INST_BINDIR)' '$(DESTDIR)$(INST_LUADIR)/poe' \
+	  '$(DESTDIR)$(INST_LIBDIR)/poe' '$(DESTDIR)$(INST_MANDIR)/man1'
+	install $(BUILD)/bin/poe '$(DESTDIR)$(INST_BINDIR)'
+	install $(BUILD)/lib/poe/*.so '$(DESTDIR)$(INST_LIBDIR)/poe'
+	install -m 644 lua/poe/*.lua '$(DESTDIR)$(INST_LUADIR)/poe'
+	install -m 644 doc/poe.1 '$(DESTDIR)$(INST_MANDIR)/man1'
+
+uninstall:  ## removes what install put there
+	rm -f '$(DESTDIR)$(INST_BINDIR)/poe' '$(DESTDIR)$(INST_MANDIR)/man1/poe.1'
+	rm -f $(patsubst lua/%,'$(DESTDIR)$(INST_LUADIR)/%',$(wildcard lua/poe/*))
+	rm -f $(foreach m,core sys,'$(DESTDIR)$(INST_LIBDIR)/poe/$(m).so')
+	-rmdir '$(DESTDIR)$(INST_LUADIR)/poe' '$(DESTDIR)$(INST_LIBDIR)/poe'
+
+clean:  ## removes build
+	rm -rf build
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## */\1	/p' $(firstword $(MAKEFILE_LIST)) | \
+	  expand -t 14
+
+-include $(shell find $(OBJ) -name '*.d' 2>/dev/null)
