@@ -13,35 +13,92 @@
 #include <signal.h>
 #include <string.h>
 
-#define NAME(code) {code, #code}
+#define NAME(code)                                                             \
+  { code, #code }
 
 /* Of two names for one number the first is used. */
 static const struct {
   int err;
   const char *name;
 } errno_names[] = {
-    NAME(E2BIG), NAME(EACCES), NAME(EADDRINUSE), NAME(EADDRNOTAVAIL),
-    NAME(EAFNOSUPPORT), NAME(EAGAIN), NAME(EALREADY), NAME(EBADF), NAME(EBUSY),
-    NAME(ECHILD), NAME(ECONNABORTED), NAME(ECONNREFUSED), NAME(ECONNRESET),
-    NAME(EDEADLK), NAME(EDESTADDRREQ), NAME(EDQUOT), NAME(EEXIST), NAME(EFAULT),
-    NAME(EFBIG), NAME(EHOSTDOWN), NAME(EHOSTUNREACH), NAME(EINPROGRESS),
-    NAME(EINTR), NAME(EINVAL), NAME(EIO), NAME(EISCONN), NAME(EISDIR),
-    NAME(ELIBBAD), NAME(ELOOP), NAME(EMFILE), NAME(EMLINK), NAME(EMSGSIZE),
-    NAME(ENAMETOOLONG), NAME(ENETDOWN), NAME(ENETRESET), NAME(ENETUNREACH),
-    NAME(ENFILE), NAME(ENOBUFS), NAME(ENODEV), NAME(ENOENT), NAME(ENOEXEC),
-    NAME(ENOLCK), NAME(ENOMEM), NAME(ENOPROTOOPT), NAME(ENOSPC), NAME(ENOSYS),
-    NAME(ENOTBLK), NAME(ENOTCONN), NAME(ENOTDIR), NAME(ENOTEMPTY),
-    NAME(ENOTSOCK), NAME(EOPNOTSUPP), NAME(ENOTSUP), NAME(ENOTTY), NAME(ENXIO),
-    NAME(EOVERFLOW), NAME(EPERM), NAME(EPFNOSUPPORT), NAME(EPIPE), NAME(EPROTO),
-    NAME(EPROTONOSUPPORT), NAME(EPROTOTYPE), NAME(ERANGE), NAME(EROFS),
-    NAME(ESHUTDOWN), NAME(ESOCKTNOSUPPORT), NAME(ESPIPE), NAME(ESRCH),
-    NAME(ESTALE), NAME(ETIMEDOUT), NAME(ETXTBSY), NAME(EUSERS), NAME(EXDEV),
+    NAME(E2BIG),
+    NAME(EACCES),
+    NAME(EADDRINUSE),
+    NAME(EADDRNOTAVAIL),
+    NAME(EAFNOSUPPORT),
+    NAME(EAGAIN),
+    NAME(EALREADY),
+    NAME(EBADF),
+    NAME(EBUSY),
+    NAME(ECHILD),
+    NAME(ECONNABORTED),
+    NAME(ECONNREFUSED),
+    NAME(ECONNRESET),
+    NAME(EDEADLK),
+    NAME(EDESTADDRREQ),
+    NAME(EDQUOT),
+    NAME(EEXIST),
+    NAME(EFAULT),
+    NAME(EFBIG),
+    NAME(EHOSTDOWN),
+    NAME(EHOSTUNREACH),
+    NAME(EINPROGRESS),
+    NAME(EINTR),
+    NAME(EINVAL),
+    NAME(EIO),
+    NAME(EISCONN),
+    NAME(EISDIR),
+    NAME(ELIBBAD),
+    NAME(ELOOP),
+    NAME(EMFILE),
+    NAME(EMLINK),
+    NAME(EMSGSIZE),
+    NAME(ENAMETOOLONG),
+    NAME(ENETDOWN),
+    NAME(ENETRESET),
+    NAME(ENETUNREACH),
+    NAME(ENFILE),
+    NAME(ENOBUFS),
+    NAME(ENODEV),
+    NAME(ENOENT),
+    NAME(ENOEXEC),
+    NAME(ENOLCK),
+    NAME(ENOMEM),
+    NAME(ENOPROTOOPT),
+    NAME(ENOSPC),
+    NAME(ENOSYS),
+    NAME(ENOTBLK),
+    NAME(ENOTCONN),
+    NAME(ENOTDIR),
+    NAME(ENOTEMPTY),
+    NAME(ENOTSOCK),
+    NAME(EOPNOTSUPP),
+    NAME(ENOTSUP),
+    NAME(ENOTTY),
+    NAME(ENXIO),
+    NAME(EOVERFLOW),
+    NAME(EPERM),
+    NAME(EPFNOSUPPORT),
+    NAME(EPIPE),
+    NAME(EPROTO),
+    NAME(EPROTONOSUPPORT),
+    NAME(EPROTOTYPE),
+    NAME(ERANGE),
+    NAME(EROFS),
+    NAME(ESHUTDOWN),
+    NAME(ESOCKTNOSUPPORT),
+    NAME(ESPIPE),
+    NAME(ESRCH),
+    NAME(ESTALE),
+    NAME(ETIMEDOUT),
+    NAME(ETXTBSY),
+    NAME(EUSERS),
+    NAME(EXDEV),
 };
 
 const char *sys_errno_name(int err) {
   for (size_t i = 0; i < sizeof errno_names / sizeof *errno_names; i++) {
-    if (errno_names[i].err == err)
-      return errno_names[i].name;
+    if (errno_names[i].err == err) return errno_names[i].name;
   }
   return "EUNKNOWN";
 }
@@ -58,8 +115,7 @@ int sys_fail(lua_State *L, int err, const char *what) {
 }
 
 int sys_result(lua_State *L, int err) {
-  if (err != 0)
-    return sys_fail(L, err, NULL);
+  if (err != 0) return sys_fail(L, err, NULL);
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -74,8 +130,7 @@ const char *sys_check_path(lua_State *L, int arg) {
 
 static bool is_listed(const char *key, const char *const keys[]) {
   for (; *keys != NULL; keys++) {
-    if (strcmp(*keys, key) == 0)
-      return true;
+    if (strcmp(*keys, key) == 0) return true;
   }
   return false;
 }
@@ -85,8 +140,9 @@ void sys_check_options(lua_State *L, int arg, const char *const keys[]) {
   lua_pushnil(L);
   while (lua_next(L, arg)) { /* [.., key, value] */
     if (lua_type(L, -2) != LUA_TSTRING || !is_listed(lua_tostring(L, -2), keys))
-      luaL_argerror(L, arg, lua_pushfstring(L, "unknown option '%s'",
-                                            luaL_tolstring(L, -2, NULL)));
+      luaL_argerror(L, arg,
+                    lua_pushfstring(L, "unknown option '%s'",
+                                    luaL_tolstring(L, -2, NULL)));
     lua_pop(L, 1);
   }
 }
@@ -94,8 +150,7 @@ void sys_check_options(lua_State *L, int arg, const char *const keys[]) {
 /* Pushes the option; false, and nothing pushed, if there is none. */
 static bool get_option(lua_State *L, int arg, const char *key) {
   lua_pushstring(L, key);
-  if (lua_rawget(L, arg) != LUA_TNIL)
-    return true;
+  if (lua_rawget(L, arg) != LUA_TNIL) return true;
   lua_pop(L, 1);
   return false;
 }
@@ -104,17 +159,16 @@ static bool get_option(lua_State *L, int arg, const char *key) {
 static int bad_option(lua_State *L, int arg, const char *key,
                       const char *expected) {
   const char *got = luaL_typename(L, -1);
-  return luaL_argerror(L, arg, lua_pushfstring(L, "%s: %s expected, got %s",
-                                               key, expected, got));
+  return luaL_argerror(
+      L, arg,
+      lua_pushfstring(L, "%s: %s expected, got %s", key, expected, got));
 }
 
 const char *sys_option_string(lua_State *L, int arg, const char *key,
                               const char *def) {
   size_t len;
-  if (!get_option(L, arg, key))
-    return def;
-  if (lua_type(L, -1) != LUA_TSTRING)
-    bad_option(L, arg, key, "string");
+  if (!get_option(L, arg, key)) return def;
+  if (lua_type(L, -1) != LUA_TSTRING) bad_option(L, arg, key, "string");
   const char *value = lua_tolstring(L, -1, &len);
   if (strlen(value) != len)
     bad_option(L, arg, key, "string without zero bytes");
@@ -124,23 +178,20 @@ const char *sys_option_string(lua_State *L, int arg, const char *key,
 
 int sys_option_int(lua_State *L, int arg, const char *key, int def, int max) {
   int is_integer = 0;
-  if (!get_option(L, arg, key))
-    return def;
-  if (lua_type(L, -1) != LUA_TNUMBER)
-    bad_option(L, arg, key, "integer");
+  if (!get_option(L, arg, key)) return def;
+  if (lua_type(L, -1) != LUA_TNUMBER) bad_option(L, arg, key, "integer");
   lua_Integer value = lua_tointegerx(L, -1, &is_integer);
   if (!is_integer || value < 0 || value > max)
-    luaL_argerror(L, arg, lua_pushfstring(L, "%s: %s is not in 0..%d", key,
-                                          luaL_tolstring(L, -1, NULL), max));
+    luaL_argerror(L, arg,
+                  lua_pushfstring(L, "%s: %s is not in 0..%d", key,
+                                  luaL_tolstring(L, -1, NULL), max));
   lua_pop(L, 1);
   return (int)value;
 }
 
 bool sys_option_bool(lua_State *L, int arg, const char *key, bool def) {
-  if (!get_option(L, arg, key))
-    return def;
-  if (!lua_isboolean(L, -1))
-    bad_option(L, arg, key, "boolean");
+  if (!get_option(L, arg, key)) return def;
+  if (!lua_isboolean(L, -1)) bad_option(L, arg, key, "boolean");
   bool value = lua_toboolean(L, -1);
   lua_pop(L, 1);
   return value;

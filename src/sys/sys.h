@@ -42,8 +42,8 @@
 enum sys_class { SYS_FD = 1, SYS_SOCKET = 2 };
 
 struct sys_fd {
-  int fd;       /* -1: closed */
-  int family;   /* of a socket: AF_INET, AF_INET6, AF_UNIX, ... */
+  int fd;     /* -1: closed */
+  int family; /* of a socket: AF_INET, AF_INET6, AF_UNIX, ... */
   bool is_socket;
   bool closing; /* the close hook runs: a nested close does nothing */
 };

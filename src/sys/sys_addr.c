@@ -27,10 +27,8 @@ int sys_addr_inet(struct sys_addr *a, const char *host, int port) {
   struct addrinfo hints = {.ai_flags = AI_NUMERICHOST,
                            .ai_socktype = SOCK_STREAM};
   int status = getaddrinfo(host, NULL, &hints, &found);
-  if (status == EAI_MEMORY)
-    return ENOMEM;
-  if (status != 0)
-    return EINVAL;
+  if (status == EAI_MEMORY) return ENOMEM;
+  if (status != 0) return EINVAL;
   *a = (struct sys_addr){.len = found->ai_addrlen};
   memcpy(&a->as, found->ai_addr, found->ai_addrlen);
   freeaddrinfo(found);
@@ -41,10 +39,8 @@ int sys_addr_inet(struct sys_addr *a, const char *host, int port) {
 /* The zero at the end counts, so that no system needs to guess it. */
 int sys_addr_unix(struct sys_addr *a, const char *path) {
   size_t size = strlen(path) + 1;
-  if (size == 1)
-    return EINVAL;
-  if (size > sizeof a->as.un.sun_path)
-    return ENAMETOOLONG;
+  if (size == 1) return EINVAL;
+  if (size > sizeof a->as.un.sun_path) return ENAMETOOLONG;
   *a = (struct sys_addr){
       .len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size)};
   a->as.un.sun_family = AF_UNIX;
@@ -70,22 +66,17 @@ static int push_unix(lua_State *L, const struct sys_addr *a) {
   size_t len = 0;
   if (a->len > offsetof(struct sockaddr_un, sun_path))
     len = a->len - offsetof(struct sockaddr_un, sun_path);
-  if (len > 0 && path[0] != '\0')
-    len = strnlen(path, len);
+  if (len > 0 && path[0] != '\0') len = strnlen(path, len);
   lua_pushlstring(L, path, len);
   return 1;
 }
 
 int sys_addr_push(lua_State *L, const struct sys_addr *a) {
-  if (a->len < sizeof a->as.any.sa_family)
-    return lua_pushliteral(L, ""), 1;
+  if (a->len < sizeof a->as.any.sa_family) return lua_pushliteral(L, ""), 1;
   switch (a->as.any.sa_family) {
-  case AF_INET:
-  case AF_INET6:
-    return push_inet(L, a);
-  case AF_UNIX:
-    return push_unix(L, a);
-  default:
-    return sys_fail(L, EAFNOSUPPORT, NULL);
+    case AF_INET:
+    case AF_INET6: return push_inet(L, a);
+    case AF_UNIX: return push_unix(L, a);
+    default: return sys_fail(L, EAFNOSUPPORT, NULL);
   }
 }

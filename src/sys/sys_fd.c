@@ -44,8 +44,7 @@ struct sys_fd *sys_test(lua_State *L, int arg) {
 
 static struct sys_fd *check_object(lua_State *L, int arg) {
   struct sys_fd *s = sys_test(L, arg);
-  if (s == NULL)
-    luaL_typeerror(L, arg, "descriptor");
+  if (s == NULL) luaL_typeerror(L, arg, "descriptor");
   return s;
 }
 
@@ -55,14 +54,12 @@ static void closed_error(lua_State *L) {
 
 struct sys_fd *sys_check_fd(lua_State *L, int arg) {
   struct sys_fd *s = check_object(L, arg);
-  if (s->fd < 0)
-    closed_error(L);
+  if (s->fd < 0) closed_error(L);
   return s;
 }
 
 struct sys_fd *sys_check_socket(lua_State *L, int arg) {
-  if (!has_class(L, arg, SYS_SOCKET))
-    luaL_typeerror(L, arg, "socket");
+  if (!has_class(L, arg, SYS_SOCKET)) luaL_typeerror(L, arg, "socket");
   return sys_check_fd(L, arg);
 }
 
@@ -76,14 +73,12 @@ size_t sys_check_count(lua_State *L, int arg) {
 int sys_release(struct sys_fd *s) {
   int fd = s->fd;
   s->fd = -1;
-  if (fd < 0 || close(fd) == 0 || errno == EINTR)
-    return 0;
+  if (fd < 0 || close(fd) == 0 || errno == EINTR) return 0;
   return errno;
 }
 
 int sys_give(lua_State *L, struct sys_fd *s, int err, const char *what) {
-  if (err == 0)
-    return 1;
+  if (err == 0) return 1;
   sys_release(s);
   return sys_fail(L, err, what);
 }
@@ -92,11 +87,9 @@ int sys_give(lua_State *L, struct sys_fd *s, int err, const char *what) {
    inherited the open file. */
 int sys_set_nonblock(int fd, bool on) {
   int flags = fcntl(fd, F_GETFL);
-  if (flags < 0)
-    return errno;
+  if (flags < 0) return errno;
   int wanted = on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
-  if (wanted != flags && fcntl(fd, F_SETFL, wanted) < 0)
-    return errno;
+  if (wanted != flags && fcntl(fd, F_SETFL, wanted) < 0) return errno;
   return 0;
 }
 
@@ -115,16 +108,14 @@ static int call_hook(lua_State *L) {
 
 /* Hook, then close.  Only running out of memory is raised, and after it. */
 static int close_object(lua_State *L, struct sys_fd *s) {
-  if (s->fd < 0 || s->closing)
-    return 0;
+  if (s->fd < 0 || s->closing) return 0;
   s->closing = true;
   lua_pushcfunction(L, call_hook);
   lua_pushvalue(L, 1);
   int status = lua_pcall(L, 1, 0, 0);
   s->closing = false;
   int err = sys_release(s);
-  if (status == LUA_ERRMEM)
-    lua_error(L);
+  if (status == LUA_ERRMEM) lua_error(L);
   return err;
 }
 
@@ -145,15 +136,13 @@ static int fd_read(lua_State *L) {
   do {
     got = read(s->fd, bytes, n);
   } while (got < 0 && errno == EINTR);
-  if (got < 0)
-    return sys_fail(L, errno, NULL);
+  if (got < 0) return sys_fail(L, errno, NULL);
   lua_pushlstring(L, bytes, (size_t)got);
   return 1;
 }
 
 static ssize_t write_some(const struct sys_fd *s, const char *p, size_t n) {
-  if (s->is_socket)
-    return send(s->fd, p, n, MSG_NOSIGNAL);
+  if (s->is_socket) return send(s->fd, p, n, MSG_NOSIGNAL);
   return write(s->fd, p, n);
 }
 
@@ -169,8 +158,7 @@ static int fd_write(lua_State *L) {
   do {
     done = write_some(s, bytes + skip, len - skip);
   } while (done < 0 && errno == EINTR);
-  if (done < 0)
-    return sys_fail(L, errno, NULL);
+  if (done < 0) return sys_fail(L, errno, NULL);
   lua_pushinteger(L, done);
   return 1;
 }
@@ -210,8 +198,7 @@ static int sys_pipe(lua_State *L) {
   int ends[2];
   struct sys_fd *r = sys_new(L, SYS_FD);
   struct sys_fd *w = sys_new(L, SYS_FD);
-  if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0)
-    return sys_fail(L, errno, NULL);
+  if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return sys_fail(L, errno, NULL);
   r->fd = ends[0];
   w->fd = ends[1];
   return 2;
@@ -284,13 +271,10 @@ static int sys_open(lua_State *L) {
 /* The number of an object, a Lua file or an integer; -1 if closed. */
 static int check_number(lua_State *L, int arg) {
   const struct sys_fd *s = sys_test(L, arg);
-  if (s != NULL)
-    return s->fd;
+  if (s != NULL) return s->fd;
   const luaL_Stream *file = luaL_testudata(L, arg, LUA_FILEHANDLE);
-  if (file != NULL)
-    return file->closef != NULL ? fileno(file->f) : -1;
-  if (lua_type(L, arg) != LUA_TNUMBER)
-    luaL_typeerror(L, arg, "descriptor");
+  if (file != NULL) return file->closef != NULL ? fileno(file->f) : -1;
+  if (lua_type(L, arg) != LUA_TNUMBER) luaL_typeerror(L, arg, "descriptor");
   lua_Integer n = luaL_checkinteger(L, arg);
   luaL_argcheck(L, n >= 0 && n <= INT_MAX, arg, "descriptor out of range");
   return (int)n;
@@ -298,8 +282,7 @@ static int check_number(lua_State *L, int arg) {
 
 static int check_open_number(lua_State *L, int arg) {
   int fd = check_number(L, arg);
-  if (fd < 0)
-    closed_error(L);
+  if (fd < 0) closed_error(L);
   return fd;
 }
 
@@ -314,8 +297,7 @@ static int family_of(int fd) {
 }
 
 static struct sys_fd *new_for(lua_State *L, int fd) {
-  if (!is_socket(fd))
-    return sys_new(L, SYS_FD);
+  if (!is_socket(fd)) return sys_new(L, SYS_FD);
   struct sys_fd *s = sys_new(L, SYS_SOCKET);
   s->family = family_of(fd);
   return s;
@@ -336,10 +318,8 @@ static int sys_fdopen(lua_State *L) {
   int fd = (int)n;
   struct sys_fd *s = new_for(L, fd);
   int err = set_cloexec(fd, true);
-  if (err == 0)
-    err = sys_set_nonblock(fd, true);
-  if (err == 0)
-    s->fd = fd;
+  if (err == 0) err = sys_set_nonblock(fd, true);
+  if (err == 0) s->fd = fd;
   return sys_give(L, s, err, NULL);
 }
 
@@ -352,14 +332,10 @@ static int sys_dup2(lua_State *L) {
   lua_Integer to = luaL_checkinteger(L, 2);
   luaL_argcheck(L, to >= 0 && to <= INT_MAX, 2, "descriptor out of range");
   int err = 0;
-  if (dup2(from, (int)to) < 0)
-    err = errno;
-  if (err == 0)
-    err = set_cloexec((int)to, false);
-  if (err == 0)
-    err = sys_set_nonblock((int)to, false);
-  if (err != 0)
-    return sys_fail(L, err, NULL);
+  if (dup2(from, (int)to) < 0) err = errno;
+  if (err == 0) err = set_cloexec((int)to, false);
+  if (err == 0) err = sys_set_nonblock((int)to, false);
+  if (err != 0) return sys_fail(L, err, NULL);
   lua_pushinteger(L, to);
   return 1;
 }
@@ -371,12 +347,8 @@ static int sys_isatty(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-    {"read", fd_read},
-    {"write", fd_write},
-    {"close", fd_close},
-    {"fileno", fd_fileno},
-    {"is_closed", fd_is_closed},
-    {NULL, NULL},
+    {"read", fd_read},     {"write", fd_write},         {"close", fd_close},
+    {"fileno", fd_fileno}, {"is_closed", fd_is_closed}, {NULL, NULL},
 };
 
 static const luaL_Reg metamethods[] = {
@@ -387,24 +359,13 @@ static const luaL_Reg metamethods[] = {
 };
 
 static const luaL_Reg functions[] = {
-    {"type", sys_type},
-    {"pipe", sys_pipe},
-    {"open", sys_open},
-    {"dup", sys_dup},
-    {"fdopen", sys_fdopen},
-    {"dup2", sys_dup2},
-    {"isatty", sys_isatty},
-    {NULL, NULL},
+    {"type", sys_type},     {"pipe", sys_pipe},     {"open", sys_open},
+    {"dup", sys_dup},       {"fdopen", sys_fdopen}, {"dup2", sys_dup2},
+    {"isatty", sys_isatty}, {NULL, NULL},
 };
 
-void sys_add_fd_methods(lua_State *L) {
-  sys_add_functions(L, methods);
-}
+void sys_add_fd_methods(lua_State *L) { sys_add_functions(L, methods); }
 
-void sys_add_metamethods(lua_State *L) {
-  sys_add_functions(L, metamethods);
-}
+void sys_add_metamethods(lua_State *L) { sys_add_functions(L, metamethods); }
 
-void sys_open_fd(lua_State *L) {
-  sys_add_functions(L, functions);
-}
+void sys_open_fd(lua_State *L) { sys_add_functions(L, functions); }

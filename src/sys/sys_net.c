@@ -26,8 +26,7 @@ static int open_socket(struct sys_fd *s, int family, int type) {
 }
 
 static int set_flag(const struct sys_fd *s, int level, int name, int value) {
-  if (setsockopt(s->fd, level, name, &value, sizeof value) != 0)
-    return errno;
+  if (setsockopt(s->fd, level, name, &value, sizeof value) != 0) return errno;
   return 0;
 }
 
@@ -37,8 +36,7 @@ static int bind_to(const struct sys_fd *s, const struct sys_addr *a) {
 
 /* EINTR and EINPROGRESS both mean that the connection is under way. */
 static int connect_to(const struct sys_fd *s, const struct sys_addr *a) {
-  if (connect(s->fd, &a->as.any, a->len) == 0)
-    return 0;
+  if (connect(s->fd, &a->as.any, a->len) == 0) return 0;
   return errno == EINPROGRESS || errno == EINTR ? 0 : errno;
 }
 
@@ -56,8 +54,7 @@ struct inet_options {
 
 static int prepare(struct sys_fd *s, int family, const struct inet_options *o) {
   int err = open_socket(s, family, o->type);
-  if (err == 0 && o->reuse)
-    err = set_flag(s, SOL_SOCKET, SO_REUSEADDR, 1);
+  if (err == 0 && o->reuse) err = set_flag(s, SOL_SOCKET, SO_REUSEADDR, 1);
   if (err == 0 && o->v6only >= 0)
     err = set_flag(s, IPPROTO_IPV6, IPV6_V6ONLY, o->v6only);
   return err;
@@ -66,17 +63,14 @@ static int prepare(struct sys_fd *s, int family, const struct inet_options *o) {
 static int inet_bind(struct sys_fd *s, const struct inet_options *o) {
   struct sys_addr a;
   int err = sys_addr_inet(&a, o->host, o->port);
-  if (err == 0)
-    err = prepare(s, a.as.any.sa_family, o);
-  if (err == 0)
-    err = bind_to(s, &a);
+  if (err == 0) err = prepare(s, a.as.any.sa_family, o);
+  if (err == 0) err = bind_to(s, &a);
   return err;
 }
 
 static int inet_listen(struct sys_fd *s, const struct inet_options *o) {
   int err = inet_bind(s, o);
-  if (err == 0 && listen(s->fd, o->backlog) != 0)
-    err = errno;
+  if (err == 0 && listen(s->fd, o->backlog) != 0) err = errno;
   return err;
 }
 
@@ -85,12 +79,9 @@ static int inet_connect(struct sys_fd *s, const struct inet_options *o) {
   int err = sys_addr_inet(&to, o->host, o->port);
   if (err == 0 && o->bind_host != NULL)
     err = sys_addr_inet(&from, o->bind_host, o->bind_port);
-  if (err == 0)
-    err = prepare(s, to.as.any.sa_family, o);
-  if (err == 0 && o->bind_host != NULL)
-    err = bind_to(s, &from);
-  if (err == 0)
-    err = connect_to(s, &to);
+  if (err == 0) err = prepare(s, to.as.any.sa_family, o);
+  if (err == 0 && o->bind_host != NULL) err = bind_to(s, &from);
+  if (err == 0) err = connect_to(s, &to);
   return err;
 }
 
@@ -106,8 +97,7 @@ static int option_tristate(lua_State *L, const char *key) {
 static int give_inet(lua_State *L, struct sys_fd *s, int err,
                      const struct inet_options *o) {
   const char *what = NULL;
-  if (err == EINVAL)
-    what = lua_pushfstring(L, "%s port %d", o->host, o->port);
+  if (err == EINVAL) what = lua_pushfstring(L, "%s port %d", o->host, o->port);
   return sys_give(L, s, err, what);
 }
 
@@ -153,13 +143,9 @@ static int connect_inet(lua_State *L, int type) {
   return give_inet(L, s, inet_connect(s, &o), &o);
 }
 
-static int tcp_connect(lua_State *L) {
-  return connect_inet(L, SOCK_STREAM);
-}
+static int tcp_connect(lua_State *L) { return connect_inet(L, SOCK_STREAM); }
 
-static int udp_connect(lua_State *L) {
-  return connect_inet(L, SOCK_DGRAM);
-}
+static int udp_connect(lua_State *L) { return connect_inet(L, SOCK_DGRAM); }
 
 static const struct {
   const char *name;
@@ -172,11 +158,10 @@ static const struct {
 
 static int check_type(lua_State *L, const char *name) {
   for (size_t i = 0; i < sizeof type_names / sizeof *type_names; i++) {
-    if (strcmp(type_names[i].name, name) == 0)
-      return type_names[i].type;
+    if (strcmp(type_names[i].name, name) == 0) return type_names[i].type;
   }
-  return luaL_argerror(L, 1, lua_pushfstring(L, "unknown socket type '%s'",
-                                             name));
+  return luaL_argerror(L, 1,
+                       lua_pushfstring(L, "unknown socket type '%s'", name));
 }
 
 struct unix_options {
@@ -206,11 +191,9 @@ static int bind_private(const struct sys_fd *s, const struct sys_addr *a) {
 static bool is_dead(const struct sys_addr *a, int type) {
   struct stat st;
   struct sys_fd probe = {.fd = -1};
-  if (lstat(a->as.un.sun_path, &st) != 0 || !S_ISSOCK(st.st_mode))
-    return false;
+  if (lstat(a->as.un.sun_path, &st) != 0 || !S_ISSOCK(st.st_mode)) return false;
   int err = open_socket(&probe, AF_UNIX, type);
-  if (err == 0)
-    err = connect_to(&probe, a);
+  if (err == 0) err = connect_to(&probe, a);
   sys_release(&probe);
   return err == ECONNREFUSED;
 }
@@ -218,14 +201,11 @@ static bool is_dead(const struct sys_addr *a, int type) {
 static int unix_bind_to(struct sys_fd *s, const struct unix_options *o) {
   struct sys_addr a;
   int err = sys_addr_unix(&a, o->path);
-  if (err == 0)
-    err = open_socket(s, AF_UNIX, o->type);
-  if (err != 0)
-    return err;
+  if (err == 0) err = open_socket(s, AF_UNIX, o->type);
+  if (err != 0) return err;
   err = bind_private(s, &a);
   if (err == EADDRINUSE && o->reuse && is_dead(&a, o->type)) {
-    if (unlink(o->path) != 0)
-      return errno;
+    if (unlink(o->path) != 0) return errno;
     err = bind_private(s, &a);
   }
   return err;
@@ -239,8 +219,7 @@ static int unix_listen(lua_State *L) {
   o.backlog = sys_option_int(L, 1, "backlog", SOMAXCONN, INT_MAX);
   struct sys_fd *s = sys_new(L, SYS_SOCKET);
   int err = unix_bind_to(s, &o);
-  if (err == 0 && listen(s->fd, o.backlog) != 0)
-    err = errno;
+  if (err == 0 && listen(s->fd, o.backlog) != 0) err = errno;
   return sys_give(L, s, err, o.path);
 }
 
@@ -261,10 +240,8 @@ static int unix_connect(lua_State *L) {
   unix_options(L, &o, "stream");
   struct sys_fd *s = sys_new(L, SYS_SOCKET);
   int err = sys_addr_unix(&a, o.path);
-  if (err == 0)
-    err = open_socket(s, AF_UNIX, o.type);
-  if (err == 0)
-    err = connect_to(s, &a);
+  if (err == 0) err = open_socket(s, AF_UNIX, o.type);
+  if (err == 0) err = connect_to(s, &a);
   return sys_give(L, s, err, o.path);
 }
 
@@ -274,8 +251,7 @@ static int sys_socketpair(lua_State *L) {
   struct sys_fd *a = sys_new(L, SYS_SOCKET);
   struct sys_fd *b = sys_new(L, SYS_SOCKET);
   type |= SOCK_NONBLOCK | SOCK_CLOEXEC;
-  if (socketpair(AF_UNIX, type, 0, ends) != 0)
-    return sys_fail(L, errno, NULL);
+  if (socketpair(AF_UNIX, type, 0, ends) != 0) return sys_fail(L, errno, NULL);
   a->fd = ends[0];
   b->fd = ends[1];
   a->family = b->family = AF_UNIX;

@@ -14,18 +14,19 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SIGNAL(name) {#name, SIG##name}
+#define SIGNAL(name)                                                           \
+  { #name, SIG##name }
 
 static const struct {
   const char *name;
   int number;
 } signals[] = {
-    SIGNAL(HUP),    SIGNAL(INT),  SIGNAL(QUIT),   SIGNAL(ILL),  SIGNAL(TRAP),
-    SIGNAL(ABRT),   SIGNAL(BUS),  SIGNAL(FPE),    SIGNAL(KILL), SIGNAL(USR1),
-    SIGNAL(SEGV),   SIGNAL(USR2), SIGNAL(PIPE),   SIGNAL(ALRM), SIGNAL(TERM),
-    SIGNAL(CHLD),   SIGNAL(CONT), SIGNAL(STOP),   SIGNAL(TSTP), SIGNAL(TTIN),
-    SIGNAL(TTOU),   SIGNAL(URG),  SIGNAL(XCPU),   SIGNAL(XFSZ), SIGNAL(VTALRM),
-    SIGNAL(PROF),   SIGNAL(SYS),  SIGNAL(WINCH),  SIGNAL(IO),
+    SIGNAL(HUP),    SIGNAL(INT),  SIGNAL(QUIT),  SIGNAL(ILL),  SIGNAL(TRAP),
+    SIGNAL(ABRT),   SIGNAL(BUS),  SIGNAL(FPE),   SIGNAL(KILL), SIGNAL(USR1),
+    SIGNAL(SEGV),   SIGNAL(USR2), SIGNAL(PIPE),  SIGNAL(ALRM), SIGNAL(TERM),
+    SIGNAL(CHLD),   SIGNAL(CONT), SIGNAL(STOP),  SIGNAL(TSTP), SIGNAL(TTIN),
+    SIGNAL(TTOU),   SIGNAL(URG),  SIGNAL(XCPU),  SIGNAL(XFSZ), SIGNAL(VTALRM),
+    SIGNAL(PROF),   SIGNAL(SYS),  SIGNAL(WINCH), SIGNAL(IO),
 #ifdef SIGPWR
     SIGNAL(PWR),
 #endif
@@ -47,8 +48,7 @@ static int check_signal(lua_State *L, int arg) {
   const char *name = luaL_checkstring(L, arg);
   const char *bare = strncmp(name, "SIG", 3) == 0 ? name + 3 : name;
   for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
-    if (strcmp(signals[i].name, bare) == 0)
-      return signals[i].number;
+    if (strcmp(signals[i].name, bare) == 0) return signals[i].number;
   }
   return luaL_argerror(L, arg, lua_pushfstring(L, "unknown signal '%s'", name));
 }
@@ -108,8 +108,9 @@ static const char *check_text(lua_State *L, int arg, const char *what) {
   size_t len;
   int type = lua_type(L, -1);
   if (type != LUA_TSTRING && type != LUA_TNUMBER)
-    luaL_argerror(L, arg, lua_pushfstring(L, "%s: string expected, got %s",
-                                          what, luaL_typename(L, -1)));
+    luaL_argerror(L, arg,
+                  lua_pushfstring(L, "%s: string expected, got %s", what,
+                                  luaL_typename(L, -1)));
   const char *text = lua_tolstring(L, -1, &len);
   if (strlen(text) != len)
     luaL_argerror(L, arg, lua_pushfstring(L, "%s contains a zero byte", what));
@@ -164,15 +165,13 @@ static void default_signals(const struct sigaction saved[]) {
   struct sigaction def = {.sa_handler = SIG_DFL};
   sigemptyset(&def.sa_mask);
   for (int i = 1; i < NSIG; i++) {
-    if (saved[i].sa_handler != SIG_DFL)
-      sigaction(i, &def, NULL);
+    if (saved[i].sa_handler != SIG_DFL) sigaction(i, &def, NULL);
   }
 }
 
 static void restore_signals(const struct sigaction saved[]) {
   for (int i = 1; i < NSIG; i++) {
-    if (saved[i].sa_handler != SIG_DFL)
-      sigaction(i, &saved[i], NULL);
+    if (saved[i].sa_handler != SIG_DFL) sigaction(i, &saved[i], NULL);
   }
 }
 
@@ -190,8 +189,7 @@ static int execute(char **argv, char **env) {
   sigprocmask(SIG_SETMASK, &all, &mask);
   save_signals(saved);
   default_signals(saved);
-  if (env != NULL)
-    environ = env;
+  if (env != NULL) environ = env;
   sigprocmask(SIG_SETMASK, &none, NULL);
   execvp(argv[0], argv);
   int err = errno;
@@ -206,8 +204,7 @@ static int execute(char **argv, char **env) {
 static int sys_exec(lua_State *L) {
   char **env = NULL;
   lua_settop(L, 2);
-  if (!lua_isnil(L, 2))
-    luaL_checktype(L, 2, LUA_TTABLE);
+  if (!lua_isnil(L, 2)) luaL_checktype(L, 2, LUA_TTABLE);
   push_argv(L, 1);
   char **argv = push_array(L, 3); /* [program, env, argv, array] */
   if (!lua_isnil(L, 2)) {
@@ -218,12 +215,8 @@ static int sys_exec(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-    {"exec", sys_exec},
-    {"_exit", sys_exit_now},
-    {"kill", sys_kill},
-    {"getpid", sys_getpid},
-    {"getppid", sys_getppid},
-    {NULL, NULL},
+    {"exec", sys_exec},     {"_exit", sys_exit_now},  {"kill", sys_kill},
+    {"getpid", sys_getpid}, {"getppid", sys_getppid}, {NULL, NULL},
 };
 
 void sys_open_proc(lua_State *L) {

@@ -26,8 +26,7 @@ static const struct {
 static int check_flag(lua_State *L, int arg) {
   const char *name = luaL_checkstring(L, arg);
   for (size_t i = 0; i < sizeof flag_names / sizeof *flag_names; i++) {
-    if (strcmp(flag_names[i].name, name) == 0)
-      return flag_names[i].flag;
+    if (strcmp(flag_names[i].name, name) == 0) return flag_names[i].flag;
   }
   return luaL_argerror(L, arg, lua_pushfstring(L, "unknown flag '%s'", name));
 }
@@ -35,8 +34,7 @@ static int check_flag(lua_State *L, int arg) {
 /* The flags named from arg on. */
 static int check_flags(lua_State *L, int arg) {
   int flags = 0;
-  for (; arg <= lua_gettop(L); arg++)
-    flags |= check_flag(L, arg);
+  for (; arg <= lua_gettop(L); arg++) flags |= check_flag(L, arg);
   return flags;
 }
 
@@ -47,11 +45,10 @@ static int socket_accept(lua_State *L) {
   struct sys_fd *client = sys_new(L, SYS_SOCKET);
   client->family = s->family;
   do {
-    client->fd = accept4(s->fd, &peer.as.any, &peer.len,
-                         SOCK_NONBLOCK | SOCK_CLOEXEC);
+    client->fd =
+        accept4(s->fd, &peer.as.any, &peer.len, SOCK_NONBLOCK | SOCK_CLOEXEC);
   } while (client->fd < 0 && errno == EINTR);
-  if (client->fd < 0)
-    return sys_fail(L, errno, NULL);
+  if (client->fd < 0) return sys_fail(L, errno, NULL);
   return 1 + sys_addr_push(L, &peer);
 }
 
@@ -66,25 +63,21 @@ static int connect_result(int fd) {
   int err = 0;
   socklen_t len = sizeof err;
   struct sys_addr peer = {.len = sizeof peer.as};
-  if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len) != 0)
-    return errno;
-  if (err != 0 || getpeername(fd, &peer.as.any, &peer.len) == 0)
-    return err;
+  if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len) != 0) return errno;
+  if (err != 0 || getpeername(fd, &peer.as.any, &peer.len) == 0) return err;
   return errno == ENOTCONN && !is_settled(fd) ? EINPROGRESS : errno;
 }
 
 /* sock:connect_error() -> nil | message, code */
 static int socket_connect_error(lua_State *L) {
   int err = connect_result(sys_check_socket(L, 1)->fd);
-  if (err == 0)
-    return lua_pushnil(L), 1;
+  if (err == 0) return lua_pushnil(L), 1;
   sys_fail(L, err, NULL);
   return 2;
 }
 
 static int push_sent(lua_State *L, ssize_t done) {
-  if (done < 0)
-    return sys_fail(L, errno, NULL);
+  if (done < 0) return sys_fail(L, errno, NULL);
   lua_pushinteger(L, done);
   return 1;
 }
@@ -106,8 +99,7 @@ static int socket_send(lua_State *L) {
 static int check_addr(lua_State *L, const struct sys_fd *s,
                       struct sys_addr *a) {
   const char *host = sys_check_path(L, 3);
-  if (s->family == AF_UNIX)
-    return sys_addr_unix(a, host);
+  if (s->family == AF_UNIX) return sys_addr_unix(a, host);
   lua_Integer port = luaL_checkinteger(L, 4);
   luaL_argcheck(L, port >= 0 && port <= UINT16_MAX, 4, "port out of range");
   return sys_addr_inet(a, host, (int)port);
@@ -120,8 +112,7 @@ static int socket_sendto(lua_State *L) {
   const struct sys_fd *s = sys_check_socket(L, 1);
   const char *bytes = luaL_checklstring(L, 2, &len);
   int err = check_addr(L, s, &to);
-  if (err != 0)
-    return sys_fail(L, err, lua_tostring(L, 3));
+  if (err != 0) return sys_fail(L, err, lua_tostring(L, 3));
   ssize_t done;
   do {
     done = sendto(s->fd, bytes, len, MSG_NOSIGNAL, &to.as.any, to.len);
@@ -139,8 +130,7 @@ static int socket_recv(lua_State *L) {
   do {
     got = recv(s->fd, bytes, n, flags);
   } while (got < 0 && errno == EINTR);
-  if (got < 0)
-    return sys_fail(L, errno, NULL);
+  if (got < 0) return sys_fail(L, errno, NULL);
   lua_pushlstring(L, bytes, (size_t)got);
   return 1;
 }
@@ -156,8 +146,7 @@ static int socket_recvfrom(lua_State *L) {
   do {
     got = recvfrom(s->fd, bytes, n, flags, &from.as.any, &from.len);
   } while (got < 0 && errno == EINTR);
-  if (got < 0)
-    return sys_fail(L, errno, NULL);
+  if (got < 0) return sys_fail(L, errno, NULL);
   lua_pushlstring(L, bytes, (size_t)got);
   return 1 + sys_addr_push(L, &from);
 }
@@ -199,6 +188,4 @@ static const luaL_Reg methods[] = {
     {NULL, NULL},
 };
 
-void sys_add_socket_methods(lua_State *L) {
-  sys_add_functions(L, methods);
-}
+void sys_add_socket_methods(lua_State *L) { sys_add_functions(L, methods); }

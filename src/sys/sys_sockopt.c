@@ -23,7 +23,8 @@ struct option {
   enum kind kind;
 };
 
-#define OPTION(level, number, kind) {#number, level, number, kind}
+#define OPTION(level, number, kind)                                            \
+  { #number, level, number, kind }
 
 static const struct option options[] = {
     OPTION(SOL_SOCKET, SO_REUSEADDR, KIND_BOOL),
@@ -54,8 +55,7 @@ static const struct option options[] = {
 static const struct option *check_option(lua_State *L, int arg) {
   const char *name = luaL_checkstring(L, arg);
   for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
-    if (strcmp(options[i].name, name) == 0)
-      return &options[i];
+    if (strcmp(options[i].name, name) == 0) return &options[i];
   }
   luaL_argerror(L, arg, lua_pushfstring(L, "unknown option '%s'", name));
   return NULL;
@@ -74,8 +74,7 @@ static int set_int(lua_State *L, int fd, const struct option *o, int value) {
 
 static int set_linger(lua_State *L, int fd, const struct option *o) {
   struct linger value = {.l_onoff = lua_toboolean(L, 3)};
-  if (value.l_onoff)
-    value.l_linger = check_int(L, 3);
+  if (value.l_onoff) value.l_linger = check_int(L, 3);
   int status = setsockopt(fd, o->level, o->number, &value, sizeof value);
   return sys_result(L, status != 0 ? errno : 0);
 }
@@ -86,15 +85,12 @@ static int socket_setsockopt(lua_State *L) {
   const struct option *o = check_option(L, 2);
   luaL_checkany(L, 3);
   switch (o->kind) {
-  case KIND_BOOL:
-    luaL_checktype(L, 3, LUA_TBOOLEAN);
-    return set_int(L, fd, o, lua_toboolean(L, 3));
-  case KIND_INT:
-    return set_int(L, fd, o, check_int(L, 3));
-  case KIND_LINGER:
-    return set_linger(L, fd, o);
-  case KIND_ERROR:
-    break;
+    case KIND_BOOL:
+      luaL_checktype(L, 3, LUA_TBOOLEAN);
+      return set_int(L, fd, o, lua_toboolean(L, 3));
+    case KIND_INT: return set_int(L, fd, o, check_int(L, 3));
+    case KIND_LINGER: return set_linger(L, fd, o);
+    case KIND_ERROR: break;
   }
   return luaL_argerror(L, 2, "option can only be read");
 }
@@ -126,8 +122,7 @@ static int socket_getsockopt(lua_State *L) {
   socklen_t len = sizeof value;
   int fd = sys_check_socket(L, 1)->fd;
   const struct option *o = check_option(L, 2);
-  if (o->kind == KIND_LINGER)
-    return get_linger(L, fd, o);
+  if (o->kind == KIND_LINGER) return get_linger(L, fd, o);
   if (getsockopt(fd, o->level, o->number, &value, &len) != 0)
     return sys_fail(L, errno, NULL);
   push_value(L, o->kind, value);
@@ -140,6 +135,4 @@ static const luaL_Reg methods[] = {
     {NULL, NULL},
 };
 
-void sys_add_sockopt_methods(lua_State *L) {
-  sys_add_functions(L, methods);
-}
+void sys_add_sockopt_methods(lua_State *L) { sys_add_functions(L, methods); }
