@@ -140,7 +140,7 @@ static void push_event(struct lpoe *P, lua_State *L,
 static void push_args(struct lpoe *P, lua_State *L,
                       const struct poe_timer_info *info) {
   struct poe_payload args = {info->n, info->words};
-  lua_newtable(L);
+  lua_createtable(L, lpoe_count(args), 1);
   int table = lua_gettop(L);
   luaL_checkstack(L, 2 * POE_PAYLOAD_MAX, NULL);
   int n = lpoe_push_parked(P, L, lua_upvalueindex(2), args, 1);

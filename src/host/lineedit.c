@@ -46,9 +46,9 @@ static struct {
 } input;
 
 static struct {
-  lua_State *running;            /* the thread of the chunk, or NULL */
-  struct sigaction kernels;      /* what our handler replaced */
-  struct termios terminal;       /* as the shell left it */
+  lua_State *running;       /* the thread of the chunk, or NULL */
+  struct sigaction kernels; /* what our handler replaced */
+  struct termios terminal;  /* as the shell left it */
   int has_terminal;
   volatile sig_atomic_t pending; /* pressed, but without effect so far */
 } interrupt;
@@ -62,14 +62,12 @@ static void take_line(char *line) {
 }
 
 static void stop_editing(void) {
-  if (edit.remove != NULL)
-    edit.remove();
+  if (edit.remove != NULL) edit.remove();
 }
 
 static void set_variable(void *library, const char *name, int value) {
   int *variable = dlsym(library, name);
-  if (variable != NULL)
-    *variable = value;
+  if (variable != NULL) *variable = value;
 }
 
 /* Object and function pointers have one size here (POSIX's dlsym). */
@@ -158,14 +156,12 @@ static int lineedit_take(lua_State *L) {
   ssize_t n = 1;
   while (c != '\n' && is_readable(STDIN_FILENO)) {
     n = read(STDIN_FILENO, &c, 1);
-    if (n <= 0)
-      break;
+    if (n <= 0) break;
     luaL_addchar(&taken, c);
   }
   int has_ended = n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
   luaL_pushresult(&taken);
-  if (has_ended && lua_rawlen(L, -1) == 0)
-    lua_pushnil(L);
+  if (has_ended && lua_rawlen(L, -1) == 0) lua_pushnil(L);
   return 1;
 }
 
@@ -180,8 +176,7 @@ static int lineedit_isatty(lua_State *L) {
 static int lineedit_block(lua_State *L) {
   int flags = fcntl(STDIN_FILENO, F_GETFL);
   (void)L;
-  if (flags != -1)
-    fcntl(STDIN_FILENO, F_SETFL, flags & ~O_NONBLOCK);
+  if (flags != -1) fcntl(STDIN_FILENO, F_SETFL, flags & ~O_NONBLOCK);
   return 0;
 }
 
@@ -251,12 +246,18 @@ static int lineedit_call(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-    {"open", lineedit_open},           {"prompt", lineedit_prompt},
-    {"redisplay", lineedit_redisplay}, {"feed", lineedit_feed},
-    {"history", lineedit_history},     {"close", lineedit_close},
-    {"take", lineedit_take},           {"isatty", lineedit_isatty},
-    {"block", lineedit_block},         {"watch", lineedit_watch},
-    {"calm", lineedit_calm},           {"call", lineedit_call},
+    {"open", lineedit_open},
+    {"prompt", lineedit_prompt},
+    {"redisplay", lineedit_redisplay},
+    {"feed", lineedit_feed},
+    {"history", lineedit_history},
+    {"close", lineedit_close},
+    {"take", lineedit_take},
+    {"isatty", lineedit_isatty},
+    {"block", lineedit_block},
+    {"watch", lineedit_watch},
+    {"calm", lineedit_calm},
+    {"call", lineedit_call},
     {NULL, NULL},
 };
 

@@ -48,8 +48,8 @@ static void open_early_libs(lua_State *L) {
 /* open_package(noenv) -> whether the environment is to be ignored, as one is
    by a program that runs with another's rights */
 static int open_package(lua_State *L) {
-  int noenv = lua_toboolean(L, 1) || getuid() != geteuid() ||
-              getgid() != getegid();
+  int noenv =
+      lua_toboolean(L, 1) || getuid() != geteuid() || getgid() != getegid();
   if (noenv) {
     lua_pushboolean(L, 1);
     lua_setfield(L, LUA_REGISTRYINDEX, "LUA_NOENV");
@@ -64,8 +64,7 @@ static int open_package(lua_State *L) {
 /* The last "/build/" of a path, or NULL. */
 static char *find_build(char *path) {
   char *build = NULL;
-  for (char *s = path; (s = strstr(s, "/build/")) != NULL; s++)
-    build = s;
+  for (char *s = path; (s = strstr(s, "/build/")) != NULL; s++) build = s;
   return build;
 }
 
@@ -84,8 +83,7 @@ static const char *push_lua_dir(lua_State *L) {
 
 static void push_argv(lua_State *L, int argc, char **argv) {
   lua_createtable(L, argc, 1);
-  for (int i = 0; i < argc; lua_rawseti(L, -2, i++))
-    lua_pushstring(L, argv[i]);
+  for (int i = 0; i < argc; lua_rawseti(L, -2, i++)) lua_pushstring(L, argv[i]);
 }
 
 /* A thread on which cli.lua's main and its five arguments are ready. */
@@ -93,8 +91,7 @@ static lua_State *push_cli(lua_State *L, int argc, char **argv) {
   const char *dir = push_lua_dir(L);
   const char *file = lua_pushfstring(L, "%s/poe/cli.lua", dir);
   lua_State *cli = lua_newthread(L);
-  if (luaL_loadfile(L, file) != LUA_OK)
-    lua_error(L);
+  if (luaL_loadfile(L, file) != LUA_OK) lua_error(L);
   lua_call(L, 0, 1);
   push_argv(L, argc, argv);
   lua_pushstring(L, dir);
@@ -143,8 +140,7 @@ int main(int argc, char **argv) {
   lua_pushlightuserdata(L, argv);
   int is_ok = lua_pcall(L, 2, 1, 0) == LUA_OK;
   int status = is_ok ? (int)lua_tointeger(L, -1) : EXIT_FAILURE;
-  if (!is_ok)
-    fprintf(stderr, "poe: %s\n", lua_tostring(L, -1));
+  if (!is_ok) fprintf(stderr, "poe: %s\n", lua_tostring(L, -1));
   lua_close(L);
   return status;
 }

@@ -136,12 +136,21 @@ struct poe__children {
   int watching; /* SIGCHLD is registered with the loop */
 };
 
+/* Freed blocks of one size, kept for the next need; see alloc.c. */
+struct poe__kept {
+  void *head;
+  unsigned count;
+};
+
+#define POE__KEPT_SIZES 18 /* multiples of 16 bytes below 288 */
+
 struct poe_kernel {
   const struct poe_ops *ops;
   void *ud;
   poe_alloc_fn alloc;
   void *alloc_ud;
   size_t allocations;
+  struct poe__kept kept[POE__KEPT_SIZES];
 
   /* hot: the queue and what a dispatch touches */
   struct poe__queue queue;
@@ -196,6 +205,7 @@ struct poe_kernel {
 void *poe__alloc(poe_kernel *k, size_t size);
 void *poe__zalloc(poe_kernel *k, size_t size);
 void poe__free(poe_kernel *k, void *p, size_t size);
+void poe__alloc_fini(poe_kernel *k);
 /* Grow an array to hold `need` items, by doubling: 0 or -ENOMEM. */
 int poe__grow(poe_kernel *k, void **p, size_t item, size_t *room,
               size_t need);

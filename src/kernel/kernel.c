@@ -104,8 +104,10 @@ void poe_kernel_free(poe_kernel *k) {
   drop_names(k);
   poe__name_fini(k);
   if (k->loop) k->loop_ops->close(k->loop);
-  poe_kernel proto = *k;
+  poe__alloc_fini(k);
+  poe_kernel proto = {.alloc = k->alloc, .alloc_ud = k->alloc_ud};
   poe__free(&proto, k, sizeof *k);
+  poe__alloc_fini(&proto);
 }
 
 /* ---- the loop ------------------------------------------------------------------ */

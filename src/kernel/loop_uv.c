@@ -9,11 +9,16 @@
  * libuv counts in milliseconds.  A wait is therefore cut: all but its last
  * two milliseconds through uv_run, the rest by ppoll(2) on the loop's own
  * descriptor, which has the resolution of the system's timers.
+ *
+ * libuv registers a started uv_poll in the next uv_run, and aborts the process
+ * if the descriptor cannot be registered any more.  One that was closed or
+ * became another file since is therefore looked for first, and given up.
  */
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <uv.h>
 
 #include "internal.h"
@@ -23,8 +28,11 @@
 struct poller {
   uv_poll_t uv;
   struct poe_loop *loop;
+  struct poe__list fresh; /* in loop->fresh until libuv has registered it */
   int fd;
   unsigned mask;
+  dev_t dev;
+  ino_t ino;
 };
 
 struct catcher {
@@ -38,6 +46,7 @@ struct poe_loop {
   uv_timer_t timer;
   struct poller **by_fd;
   size_t room;
+  struct poe__list fresh;
   struct catcher *by_signal[POE__SIGNALS];
   int recorded; /* something in this wait */
 };
@@ -56,6 +65,31 @@ static unsigned from_uv(int events) {
 
 /* ---- descriptors ------------------------------------------------------------- */
 
+static void on_poll(uv_poll_t *uv, int status, int events);
+
+static int start_poller(struct poller *p) {
+  poe__list_remove(&p->fresh);
+  poe__list_push(&p->loop->fresh, &p->fresh);
+  return uv_poll_start(&p->uv, to_uv(p->mask), on_poll);
+}
+
+static int is_same_file(const struct poller *p) {
+  struct stat st;
+  return fstat(p->fd, &st) == 0 && st.st_dev == p->dev && st.st_ino == p->ino;
+}
+
+/* Give up what libuv could not register. */
+static void check_fresh(poe_loop *l) {
+  while (!poe__list_empty(&l->fresh)) {
+    struct poller *p = POE__ITEM(l->fresh.next, struct poller, fresh);
+    poe__list_remove(&p->fresh);
+    if (is_same_file(p)) continue;
+    uv_poll_stop(&p->uv);
+    poe_loop_lost(l->k, p->fd);
+    l->recorded = 1;
+  }
+}
+
 static void on_poll(uv_poll_t *uv, int status, int events) {
   struct poller *p = (struct poller *)(void *)uv;
   p->loop->recorded = 1;
@@ -63,7 +97,7 @@ static void on_poll(uv_poll_t *uv, int status, int events) {
     /* An error is for whoever reads or writes to find out.  libuv has
        stopped the handle; it must go on, as readiness is a level. */
     poe_loop_ready(p->loop->k, p->fd, p->mask);
-    uv_poll_start(&p->uv, to_uv(p->mask), on_poll);
+    start_poller(p);
     return;
   }
   poe_loop_ready(p->loop->k, p->fd, from_uv(events) & p->mask);
@@ -83,9 +117,13 @@ static int make_poller(poe_loop *l, int fd, struct poller **out) {
   memset(l->by_fd + old, 0, (l->room - old) * sizeof *l->by_fd);
   struct poller *p = poe__zalloc(l->k, sizeof *p);
   if (!p) return -ENOMEM;
+  struct stat st = {0};
+  err = fstat(fd, &st) ? -errno : uv_poll_init(&l->uv, &p->uv, fd);
   p->loop = l;
   p->fd = fd;
-  err = uv_poll_init(&l->uv, &p->uv, fd);
+  p->dev = st.st_dev;
+  p->ino = st.st_ino;
+  poe__list_init(&p->fresh);
   if (err) {
     poe__free(l->k, p, sizeof *p);
     return err;
@@ -101,14 +139,16 @@ static int uv_watch_fd(poe_loop *l, int fd, unsigned mask) {
     if (err) return err;
   }
   p->mask = mask;
-  return mask ? uv_poll_start(&p->uv, to_uv(mask), on_poll)
-              : uv_poll_stop(&p->uv);
+  if (mask) return start_poller(p);
+  poe__list_remove(&p->fresh);
+  return uv_poll_stop(&p->uv);
 }
 
 static void uv_ignore_fd(poe_loop *l, int fd) {
   struct poller *p = (size_t)fd < l->room ? l->by_fd[fd] : NULL;
   if (!p) return;
   l->by_fd[fd] = NULL;
+  poe__list_remove(&p->fresh);
   uv_close((uv_handle_t *)&p->uv, on_poll_closed);
 }
 
@@ -164,6 +204,8 @@ static void wait_coarsely(poe_loop *l, int64_t ns) {
 
 static int uv_wait(poe_loop *l, int64_t ns) {
   l->recorded = 0;
+  check_fresh(l);
+  if (l->recorded) ns = 0;
   if (ns == 0) {
     uv_run(&l->uv, UV_RUN_NOWAIT);
   } else if (!uv_loop_alive(&l->uv)) {
@@ -187,6 +229,7 @@ static int uv_open_loop(poe_kernel *k, poe_loop **out) {
   poe_loop *l = poe__zalloc(k, sizeof *l);
   if (!l) return -ENOMEM;
   l->k = k;
+  poe__list_init(&l->fresh);
   int err = uv_loop_init(&l->uv);
   if (err) {
     poe__free(k, l, sizeof *l);

@@ -82,15 +82,20 @@ static void join_one(struct poe_kernel *k, struct poe__map *m) {
   }
 }
 
+static int is_sparse(const struct poe__map *m) {
+  uint64_t buckets = m->low_mask + 1 + m->split;
+  return buckets > (1u << POE__MAP_BITS) && buckets > 4 * m->count;
+}
+
 void poe__map_remove(struct poe_kernel *k, struct poe__map *m,
                      struct poe__link *link) {
   struct poe__link **at = poe__map_bucket(m, poe__map_index(m, link->hash));
   while (*at != link) at = &(*at)->next;
   *at = link->next;
   m->count--;
-  uint64_t buckets = m->low_mask + 1 + m->split;
-  if (buckets > (1u << POE__MAP_BITS) && buckets > 4 * m->count)
-    join_one(k, m);
+  /* Four at most: one in four of the buckets is still in use when it begins,
+     and all are to be gone with the last link. */
+  for (int n = 0; n < 4 && is_sparse(m); n++) join_one(k, m);
 }
 
 void poe__map_fini(struct poe_kernel *k, struct poe__map *m) {

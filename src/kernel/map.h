@@ -4,9 +4,10 @@
  *
  * Linear hashing: buckets lie in segments, each as large as all before it,
  * and every insertion beyond one item a bucket splits just one bucket.  No
- * operation touches more than two chains, whatever the size; a link costs 16
- * bytes in its item and 8 in its bucket.  Removal undoes one split when three
- * of four buckets have become superfluous, so the map shrinks the same way.
+ * operation touches more than nine chains, whatever the size; a link costs 16
+ * bytes in its item and 8 in its bucket.  Removal undoes up to four splits
+ * when three of four buckets have become superfluous, so an emptied map has
+ * shrunk to its first segment.
  *
  * The caller compares: look-up walks the links of one hash value.
  */

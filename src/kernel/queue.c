@@ -156,9 +156,8 @@ void poe__heap_move(struct poe__heap *h, uint32_t index, int64_t due_ns,
 static void shrink(poe_kernel *k, struct poe__heap *h) {
   if (h->room <= 1024 || h->count > h->room / 8) return;
   uint32_t room = h->room / 2;
-  if (k->alloc) return; /* shrinking may fail there: not worth it */
   struct poe__node *node = poe__alloc(k, room * sizeof *node);
-  if (!node) return;
+  if (!node) return; /* then it stays as large as it is */
   for (uint32_t i = 0; i < h->count; i++) node[i] = h->node[i];
   poe__free(k, h->node, h->room * sizeof *node);
   h->node = node;

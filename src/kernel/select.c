@@ -150,9 +150,7 @@ static void make_always(poe_kernel *k, struct poe__fd *e) {
 }
 
 /* Tell the loop what is wanted now. */
-static int update_loop(poe_kernel *k, struct poe__fd *e) {
-  unsigned mask = mask_of(e);
-  if (mask == e->wanted) return 0;
+static int tell_loop(poe_kernel *k, struct poe__fd *e, unsigned mask) {
   if (!e->is_always) {
     int err = k->loop_ops->watch_fd(k->loop, e->fd, mask);
     if (err == -EPERM)
@@ -166,6 +164,11 @@ static int update_loop(poe_kernel *k, struct poe__fd *e) {
     k->selects.always_active += (size_t)(mask != 0) - (e->wanted != 0);
   e->wanted = mask;
   return 0;
+}
+
+static int update_loop(poe_kernel *k, struct poe__fd *e) {
+  unsigned mask = mask_of(e);
+  return mask == e->wanted ? 0 : tell_loop(k, e, mask);
 }
 
 /* ---- watchers ---------------------------------------------------------------------------- */
@@ -309,7 +312,8 @@ int poe_select_watch(poe_kernel *k, int fd, enum poe_mode mode,
   w->line = origin.line;
   w->handle = handle;
   link_watcher(k, w, old);
-  err = update_loop(k, e);
+  /* Even if it knows: what was closed and opened again may look the same. */
+  err = tell_loop(k, e, mask_of(e));
   if (err) {
     undo_watch(k, w);
     return err;
