@@ -253,25 +253,47 @@ static void add_objects(struct lpoe *P, lua_State *L, int states, int group,
   }
 }
 
-static const char *const keys[] = {"inline_states", "object_states",
-                                   "package_states", "args", "heap",
-                                   "options", NULL};
+/* Where create keeps its parameters on the stack. */
+enum parameter {
+  AT_INLINE = 2,
+  AT_OBJECT,
+  AT_PACKAGE,
+  AT_ARGS,
+  AT_OPTIONS,
+  AT_HEAP,
+  AT_STATES /* the table built of the first three */
+};
 
-static void check_keys(lua_State *L) {
+static const char *const parameters[] = {"inline_states", "object_states",
+                                         "package_states", "args", "options",
+                                         "heap"};
+
+static int parameter_index(lua_State *L, int key) {
+  size_t n = sizeof parameters / sizeof *parameters;
+  if (lua_type(L, key) != LUA_TSTRING)
+    luaL_error(L, "create: unknown parameter %s (a named parameter expected)",
+               luaL_tolstring(L, key, NULL));
+  const char *name = lua_tostring(L, key);
+  for (size_t i = 0; i < n; i++)
+    if (strcmp(parameters[i], name) == 0) return (int)i + AT_INLINE;
+  return luaL_error(L, "create: unknown parameter '%s'", name);
+}
+
+/* Spread the table at 1 over the stack; what is missing is nil. */
+static void read_parameters(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, AT_HEAP);
+  for (int i = AT_INLINE; i <= AT_HEAP; i++) {
+    lua_pushnil(L);
+    lua_replace(L, i);
+  }
   lua_pushnil(L);
   while (lua_next(L, 1)) {
-    int known = 0;
-    if (lua_type(L, -2) != LUA_TSTRING)
-      luaL_error(L, "create: unknown parameter %s (a named parameter expected)",
-                 luaL_tolstring(L, -2, NULL));
-    for (int i = 0; keys[i]; i++)
-      known |= strcmp(keys[i], lua_tostring(L, -2)) == 0;
-    if (!known)
-      luaL_error(L, "create: unknown parameter '%s'", lua_tostring(L, -2));
-    if (strcmp(lua_tostring(L, -2), "heap") != 0 && !lua_istable(L, -1))
+    int at = parameter_index(L, -2);
+    if (at != AT_HEAP && !lua_istable(L, -1))
       luaL_error(L, "create: parameter '%s' must be a table, got a %s",
                  lua_tostring(L, -2), luaL_typename(L, -1));
-    lua_pop(L, 1);
+    lua_replace(L, at);
   }
 }
 
@@ -286,28 +308,25 @@ static void check_states(struct lpoe *P, lua_State *L, int states) {
                   "with kernel:sig");
 }
 
-/* Push the checked table of states from the parameters at index 1. */
 static int build_states(lua_State *L) {
-  struct lpoe *P = lua_touserdata(L, 2);
-  int states = 3;
-  if (lua_getfield(L, 1, "inline_states") != LUA_TNIL)
-    add_inline(P, L, states, lua_gettop(L));
-  if (lua_getfield(L, 1, "object_states") != LUA_TNIL)
-    add_objects(P, L, states, lua_gettop(L), "object_states", 0);
-  if (lua_getfield(L, 1, "package_states") != LUA_TNIL)
-    add_objects(P, L, states, lua_gettop(L), "package_states", 1);
+  struct lpoe *P = lua_touserdata(L, 1);
+  int states = 5; /* after P and the three groups */
+  if (!lua_isnil(L, 2)) add_inline(P, L, states, 2);
+  if (!lua_isnil(L, 3)) add_objects(P, L, states, 3, "object_states", 0);
+  if (!lua_isnil(L, 4)) add_objects(P, L, states, 4, "package_states", 1);
   check_states(P, L, states);
   return 0;
 }
 
-/* Names are let go again if anything in the parameters is wrong. */
+/* Push the checked table of states.  Its names are let go again if anything
+   in the parameters is wrong. */
 static void push_checked_states(struct lpoe *P, lua_State *L) {
   lua_newtable(L);
   lua_pushcfunction(L, build_states);
-  lua_pushvalue(L, 1);
   lua_pushlightuserdata(L, P);
-  lua_pushvalue(L, -4);
-  if (lua_pcall(L, 3, 0, 0) == LUA_OK) return;
+  for (int i = AT_INLINE; i <= AT_PACKAGE; i++) lua_pushvalue(L, i);
+  lua_pushvalue(L, AT_STATES);
+  if (lua_pcall(L, 5, 0, 0) == LUA_OK) return;
   lua_insert(L, -2);
   drop_states(P, L);
   lua_pop(L, 1);
@@ -344,7 +363,6 @@ static void canonical_option(lua_State *L, int index) {
 /* [name, value] on top, taken: set an option of the session in a slot. */
 static void set_option(struct lpoe *P, lua_State *L, uint32_t index) {
   uint64_t id = index + 1u;
-  struct lpoe_slot *slot = &P->slot[index];
   int value = lua_gettop(L), name = value - 1;
   canonical_option(L, value);
   lpoe_push_kernel(L);
@@ -360,6 +378,7 @@ static void set_option(struct lpoe *P, lua_State *L, uint32_t index) {
   int flag = flag_of(lua_tostring(L, name));
   int is_on = lua_toboolean(L, value) &&
               !(lua_isinteger(L, value) && lua_tointeger(L, value) == 0);
+  struct lpoe_slot *slot = &P->slot[index];
   slot->flags = (uint8_t)(is_on ? slot->flags | flag : slot->flags & ~flag);
   lua_settop(L, name - 1);
 }
@@ -386,28 +405,24 @@ static int session_option(lua_State *L) {
 }
 
 static void check_options(lua_State *L) {
-  if (lua_getfield(L, 1, "options") == LUA_TTABLE) {
-    lua_pushnil(L);
-    while (lua_next(L, -2)) {
-      if (lua_type(L, -2) != LUA_TSTRING)
-        luaL_error(L, "create: names of options must be strings, got a %s",
-                   luaL_typename(L, -2));
-      lua_pop(L, 1);
-    }
+  if (lua_isnil(L, AT_OPTIONS)) return;
+  lua_pushnil(L);
+  while (lua_next(L, AT_OPTIONS)) {
+    if (lua_type(L, -2) != LUA_TSTRING)
+      luaL_error(L, "create: names of options must be strings, got a %s",
+                 luaL_typename(L, -2));
+    lua_pop(L, 1);
   }
-  lua_pop(L, 1);
 }
 
 static void apply_options(struct lpoe *P, lua_State *L, uint32_t slot) {
-  if (lua_getfield(L, 1, "options") == LUA_TTABLE) {
-    lua_pushnil(L);
-    while (lua_next(L, -2)) {
-      lua_pushvalue(L, -2);
-      lua_insert(L, -2);
-      set_option(P, L, slot);
-    }
+  if (lua_isnil(L, AT_OPTIONS)) return;
+  lua_pushnil(L);
+  while (lua_next(L, AT_OPTIONS)) {
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    set_option(P, L, slot);
   }
-  lua_pop(L, 1);
 }
 
 /* ---- create: doing ------------------------------------------------------------------------ */
@@ -429,19 +444,15 @@ static uint32_t fill_slot(struct lpoe *P, lua_State *L) {
 }
 
 static int push_args(lua_State *L) {
-  if (lua_getfield(L, 1, "args") == LUA_TNIL) {
-    lua_pop(L, 1);
-    return 0;
-  }
-  int table = lua_gettop(L);
-  lua_getfield(L, table, "n");
-  lua_Integer n = lua_isinteger(L, -1) ? lua_tointeger(L, -1)
-                                       : (lua_Integer)lua_rawlen(L, table);
+  if (lua_isnil(L, AT_ARGS)) return 0;
+  lua_getfield(L, AT_ARGS, "n");
+  lua_Integer n = lua_isinteger(L, -1)
+                      ? lua_tointeger(L, -1)
+                      : (lua_Integer)lua_rawlen(L, AT_ARGS);
   lua_pop(L, 1);
   if (n < 0 || n > 250000) luaL_error(L, "create: too many args");
   luaL_checkstack(L, (int)n + 8, "too many args");
-  for (lua_Integer i = 1; i <= n; i++) lua_geti(L, table, i);
-  lua_remove(L, table);
+  for (lua_Integer i = 1; i <= n; i++) lua_geti(L, AT_ARGS, i);
   return (int)n;
 }
 
@@ -461,18 +472,16 @@ static int start(struct lpoe *P, lua_State *L, uint32_t slot, int nargs) {
 
 int lpoe_session_create(lua_State *L) {
   struct lpoe *P = lpoe_upvalue(L);
-  luaL_checktype(L, 1, LUA_TTABLE);
-  lua_settop(L, 1);
-  check_keys(L);
+  read_parameters(L);
   check_options(L);
   push_checked_states(P, L);
-  if (lua_getfield(L, 1, "heap") == LUA_TNIL) {
-    lua_pop(L, 1);
+  if (lua_isnil(L, AT_HEAP)) {
     lua_newtable(L);
+    lua_replace(L, AT_HEAP);
   }
-  int nargs = push_args(L); /* [parameters, states, heap, args...] */
-  lua_pushvalue(L, 2);
-  lua_pushvalue(L, 3);
+  int nargs = push_args(L);
+  lua_pushvalue(L, AT_STATES);
+  lua_pushvalue(L, AT_HEAP);
   uint32_t slot = fill_slot(P, L);
   apply_options(P, L, slot);
   return start(P, L, slot, nargs);
