@@ -333,7 +333,9 @@ static int kernel_alarm_remove(lua_State *L) {
   heap_remove(timer->heap_index);
   lua_pushstring(L, names[timer->name]);
   lua_pushnumber(L, (lua_Number)timer->due_ns / 1e9);
-  lua_createtable(L, 1, 0);
+  lua_createtable(L, 1, 1);
+  lua_pushinteger(L, timer->arg_slot != 0);
+  lua_setfield(L, -2, "n");
   if (timer->arg_slot < 0) lua_pushnumber(L, timer->number);
   else if (timer->arg_slot)
     lua_rawgeti(L, lua_upvalueindex(1), timer->arg_slot);

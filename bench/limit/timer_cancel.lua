@@ -1,4 +1,4 @@
--- Sets a timer with one integer and removes it, while `size` others wait.
+-- Sets a timer and removes it, while `size` others wait.
 local meter = dofile((arg[0]:match(".*/") or "./") .. "../lib/meter.lua")
 local limit = require "limit"
 
@@ -9,12 +9,12 @@ limit.session {
   _start = function(kernel)
     local before = meter.rss()
     for i = 1, size do
-      kernel:delay_set("late", delays[(i & 4095) + 1], i)
+      kernel:delay_set("late", delays[(i & 4095) + 1])
     end
     meter.set("bytes", (meter.rss() - before) / size)
     for times in meter.phase do
       for i = 1, times do
-        local id = kernel:delay_set("late", delays[(i & 4095) + 1], i)
+        local id = kernel:delay_set("late", delays[(i & 4095) + 1])
         kernel:alarm_remove(id)
       end
     end

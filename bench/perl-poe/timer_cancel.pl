@@ -1,4 +1,4 @@
-# Sets a timer with one integer and removes it, while $size others wait.
+# Sets a timer and removes it, while $size others wait.
 use strict;
 use warnings;
 use FindBin;
@@ -14,11 +14,11 @@ POE::Session->create(
     _start => sub {
       my $kernel = $_[KERNEL];
       my $before = Meter::rss();
-      $kernel->delay_set('late', $delays[ $_ & 4095 ], $_) for 1 .. $size;
+      $kernel->delay_set('late', $delays[ $_ & 4095 ]) for 1 .. $size;
       Meter::set(bytes => (Meter::rss() - $before) / $size);
       while (my $times = Meter::phase()) {
         for my $i (1 .. $times) {
-          my $id = $kernel->delay_set('late', $delays[ $i & 4095 ], $i);
+          my $id = $kernel->delay_set('late', $delays[ $i & 4095 ]);
           $kernel->alarm_remove($id);
         }
       }
