@@ -91,7 +91,8 @@ describe("poe", function()
     it("is printed with the chain of where its event came from", function()
       local result = run_script(THROWER:format '"boom"')
       assert.truthy(result.err:find(
-        "event 'break'[^\n]* posted by session %d+[^\n]* at script.lua:7, in its handler of 'work'\n"),
+        "event 'break'[^\n]* posted by session %d+[^\n]* at script.lua:7, "
+          .. "in its handler of 'work'\n"),
         result.err)
     end)
 
@@ -151,7 +152,7 @@ describe("poe", function()
             _start = function(kernel)
               kernel:sig("INT", "interrupt")
               kernel:delay("never", 1000)
-              os.execute "kill -INT $PPID & "
+              io.popen("kill -INT $PPID"):close()
             end,
             interrupt = function(kernel, _, name)
               print(name)
@@ -197,6 +198,15 @@ describe("poe", function()
       ]])
       assert_out("uv\n", poe "--loop uv loop.lua")
       assert_out("uv\n", poe "--loop=uv loop.lua")
+    end)
+  end)
+
+  describe("-E", function()
+    it("ignores what the environment says to the kernel", function()
+      assert_out("", shell([[
+        export POE_EVENT_LOOP=nonesuch POE_TRACE_DEFAULT=1 POE_ASSERT_DEFAULT=1
+        exec $POE -E -e 'require("poe").kernel:post("nobody", "x")'
+      ]]))
     end)
   end)
 

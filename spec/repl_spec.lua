@@ -100,7 +100,8 @@ describe("the REPL", function()
       local result = interact([[
 poe = require "poe"
 make = poe.session.create
-_ = make { inline_states = { _start = function(k) k:alias_set "a" end, hi = function() print "hi" end } }
+start = function(k) k:alias_set "a" end
+_ = make { inline_states = { _start = start, hi = function() print "hi" end } }
 _ = make { inline_states = { _start = function() error "lost" end } }
 1
 _ = poe.kernel:post("a", "hi")
@@ -129,8 +130,10 @@ _ = poe.kernel:post("a", "hi")
   end)
 
   it("stops the sessions when it ends", function()
-    assert_out("> > \nstopped\n", interact([[
-_ = require("poe").session.create { inline_states = { _start = function(k) k:delay("x", 1000) end, _stop = function() print "stopped" end } }
+    assert_out("> > > > \nstopped\n", interact([[
+start = function(k) k:delay("x", 1000) end
+stop = function() print "stopped" end
+_ = require("poe").session.create { inline_states = { _start = start, _stop = stop } }
 ]]))
   end)
 
@@ -233,6 +236,30 @@ describe("the REPL on a terminal", function()
       assert.equal(128 + 2, status)
     end)
   end
+
+  it("prompts again after the exception of a session, the line being kept",
+    function()
+      begin()
+      enter("_ = require('poe').session.create { inline_states = { "
+        .. "_start = function(k) k:delay('fail', 0.05) end, "
+        .. "fail = function() error 'lost' end } }", "")
+      terminal:type "1 + "
+      terminal:expect "stdin:1: lost\nstack traceback:\n"
+      terminal:expect "> 1 + "
+      terminal:type "30\n"
+      terminal:expect "\n31\n> "
+      leave()
+    end)
+
+  it("prompts anew when it is continued after a stop", function()
+    begin() -- script(1) does not bear that its child stops: only continued
+    terminal:type "io.open('/proc/self/stat'):read 'n'\n"
+    local pid = terminal:expect "> ":match "\n(%d+)\n"
+    shell("kill -CONT " .. pid)
+    terminal:expect "> "
+    enter("1 + 30", "31\n")
+    leave()
+  end)
 
   it("edits lines, with a history", function()
     begin()

@@ -75,23 +75,15 @@ local function add_topics(options, option, list)
 end
 
 local with_value = {
-  ["-e"] = add_step,
-  ["-l"] = add_step,
-  ["--loop"] = set_loop,
-  ["--trace"] = add_topics,
-  ["--assert"] = add_topics,
+  ["-e"] = add_step, ["-l"] = add_step, ["--loop"] = set_loop,
+  ["--trace"] = add_topics, ["--assert"] = add_topics,
 }
 
 local without_value = {
-  ["-E"] = "noenv",
-  ["-i"] = "interactive",
-  ["-v"] = "banner",
-  ["-c"] = "check",
-  ["--check"] = "check",
-  ["-h"] = "help",
-  ["--help"] = "help",
-  ["--version"] = "version",
-  ["--virtual-time"] = "virtual_time",
+  ["-E"] = "noenv", ["-i"] = "interactive", ["-v"] = "banner",
+  ["-c"] = "check", ["--check"] = "check",
+  ["-h"] = "help", ["--help"] = "help",
+  ["--version"] = "version", ["--virtual-time"] = "virtual_time",
 }
 
 --- Splits "-estat" and "--loop=name"; the value is nil if it is yet to come.

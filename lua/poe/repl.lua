@@ -58,6 +58,15 @@ function Repl:prompt()
   self.prompted = true
 end
 
+--- After output of others: what the user was typing.
+function Repl:prompt_again()
+  if self.edits then
+    lineedit.redisplay()
+  elseif self.at_terminal then
+    self:prompt()
+  end
+end
+
 --- Without libedit: the next line, nil if it is not complete, false at the end.
 function Repl:take_line()
   local text = lineedit.take()
@@ -149,10 +158,13 @@ end
 function Repl:_start()
   kernel:select_read(STDIN, "input")
   kernel:sig("DIE", "died")
-  if self.at_terminal then kernel:sig("INT", "interrupted") end
+  if self.at_terminal then
+    kernel:sig("INT", "interrupted")
+    kernel:sig("CONT", "continued")
+  end
   lineedit.block()
   lineedit.watch()
-  if not self.prompted then self:prompt() end
+  if self.prompted then self:prompt_again() else self:prompt() end
 end
 
 function Repl:input()
@@ -161,7 +173,8 @@ function Repl:input()
   self.prompted = false
   if not line then return self:finish() end
   self:accept(line)
-  if not self.ended then self:prompt() end
+  local is_alive = kernel.session ~= kernel
+  if is_alive then self:prompt() end
 end
 
 --- Ctrl-C at the prompt drops the line, and the statement it belonged to.
@@ -173,16 +186,23 @@ function Repl:interrupted()
   self:prompt()
 end
 
+--- The shell has used the terminal in between; a line half typed is lost.
+function Repl:continued()
+  kernel:sig_handled()
+  if self.prompted then self:prompt() end
+end
+
 --- A session that was created at the prompt failed; it and the rest go on.
 function Repl:died(_, _, _, ex)
   kernel:sig_handled()
   self.report(ex.error, ex.traceback, say)
+  if self.prompted then self:prompt_again() end
 end
 
 local function create(self)
   poe.session.create {
     object_states = {
-      [self] = { "_start", "input", "interrupted", "died" },
+      [self] = { "_start", "input", "interrupted", "continued", "died" },
     },
   }
 end
