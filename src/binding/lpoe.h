@@ -68,6 +68,7 @@ struct lpoe_values {
   uint32_t nchunks, room;
   uint32_t partial; /* first chunk with free slots, or LPOE_NONE */
   uint32_t live;    /* values parked */
+  uint32_t tables;  /* ever made: each time finalizers may have run */
 };
 
 #define LPOE_NONE UINT32_MAX
@@ -123,7 +124,10 @@ struct lpoe_message {
   struct poe_origin origin;
   struct poe_payload args;
   uint64_t words[POE_PAYLOAD_MAX];
+  int has_allocated; /* so finalizers may have run: look sessions up anew */
 };
+/* The session, or the kernel for 0; NULL if it has ended. */
+poe_session *lpoe_find_again(struct lpoe *P, uint64_t id);
 /* The event name at index `event`, the arguments from `first` to the top.
    Raises before anything is taken. */
 void lpoe_take(struct lpoe *P, lua_State *L, int event, int first,
@@ -197,8 +201,12 @@ void lpoe_combine(void *ud, struct poe_value *first,
 
 /* Push the object of a session, or the kernel.  Raises. */
 void lpoe_push_session(struct lpoe *P, lua_State *L, const poe_session *s);
+/* The same by id, whether or not it has ended. */
+void lpoe_push_id(struct lpoe *P, lua_State *L, uint64_t id);
 /* The id in a session object at index, or 0. */
 uint64_t lpoe_session_id(struct lpoe *P, lua_State *L, int index);
+/* Was the table at index once a session's object? */
+int lpoe_was_session(lua_State *L, int index);
 static inline uint32_t lpoe_slot_of(const poe_session *s) {
   return (uint32_t)poe_session_data(s);
 }

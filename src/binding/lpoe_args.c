@@ -94,6 +94,7 @@ static void open_chunk(struct lpoe *P, lua_State *L, int values) {
   struct lpoe_values *v = &P->values;
   luaL_checkstack(L, 3, NULL);
   lua_createtable(L, CHUNK, 0); /* finalizers may run, and park */
+  v->tables++;
   uint32_t c = unused_chunk(v, L);
   for (int i = 1; i <= CHUNK; i++) {
     lua_pushboolean(L, 0);
@@ -208,6 +209,7 @@ static struct poe_payload park_packed(struct lpoe *P, lua_State *L, int first,
   int values = lua_upvalueindex(2);
   luaL_checkstack(L, 4, "too many arguments");
   lua_createtable(L, count, 1);
+  P->values.tables++;
   for (int i = 0; i < count; i++) {
     lua_pushvalue(L, first + i);
     lua_rawseti(L, -2, i + 1);

@@ -29,13 +29,19 @@ void lpoe_take(struct lpoe *P, lua_State *L, int event, int first,
     luaL_typeerror(L, event, "event name");
   size_t len;
   const char *text = lua_tolstring(L, event, &len);
+  uint32_t tables = P->values.tables;
   m->args = lpoe_park(P, L, first, lua_gettop(L) - first + 1, m->words);
+  m->has_allocated = tables != P->values.tables;
   m->event = poe_name_get(P->k, text, len);
   if (!m->event) {
     lpoe_unpark(P, m->args);
     luaL_error(L, "not enough memory");
   }
   m->origin = lpoe_origin(P, L);
+}
+
+poe_session *lpoe_find_again(struct lpoe *P, uint64_t id) {
+  return id ? poe_session_find(P->k, id) : poe_kernel_session(P->k);
 }
 
 int lpoe_sent(struct lpoe *P, struct lpoe_message *m, int err) {
@@ -61,6 +67,7 @@ static poe_session *find_by_text(struct lpoe *P, const char *text,
   poe_name *alias = poe_name_find(P->k, text, len);
   poe_session *s = alias ? poe_alias_find(P->k, alias) : NULL;
   if (s) return s;
+  if (strlen(text) != len) return NULL;
   if (strcmp(text, poe_kernel_id(P->k)) == 0)
     return poe_kernel_session(P->k);
   return find_by_label(P, text);
@@ -88,8 +95,9 @@ poe_session *lpoe_check_dest(struct lpoe *P, lua_State *L, int arg) {
     s = poe_kernel_session(P->k);
   } else {
     uint64_t id = lpoe_session_id(P, L, arg);
-    if (!id) luaL_typeerror(L, arg, "session, ID or alias");
-    s = poe_session_find(P->k, id);
+    if (!id && !lpoe_was_session(L, arg))
+      luaL_typeerror(L, arg, "session, ID or alias");
+    s = id ? poe_session_find(P->k, id) : NULL;
   }
   return s ? s : no_session(P, L, arg);
 }

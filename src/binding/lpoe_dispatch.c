@@ -111,7 +111,9 @@ static void push_name(lua_State *L, const poe_name *name) {
   lua_pushlstring(L, text, len);
 }
 
-/* All arguments of the event on top of the stack; returns how many. */
+/* All arguments of the event on top of the stack; returns how many.  Those
+   that are parked come first: what allocates may run finalizers, and these may
+   discard what is parked. */
 static int push_arguments(struct careful *c, lua_State *L, int ndirect,
                           int values) {
   const struct poe_dispatch *d = c->d;
@@ -119,12 +121,16 @@ static int push_arguments(struct careful *c, lua_State *L, int ndirect,
   luaL_checkstack(L, ndirect + 2 * POE_PAYLOAD_MAX + 8, "too many arguments");
   if (d->handle)
     lpoe_push_parked(c->P, L, values, lpoe_payload(d->handle), 0);
-  for (unsigned i = 0; i < d->nleads; i++)
-    push_lead(c->P, L, &d->leads[i], values);
+  int lead = lua_gettop(L);
+  for (unsigned i = 0; i < d->nleads; i++) lua_pushnil(L);
   for (int i = 0; i < ndirect; i++) lua_pushvalue(L, i + 2);
   c->taken = !d->args_borrowed;
   lpoe_push_parked(c->P, L, values, d->args, !d->args_borrowed);
   lpoe_push_parked(c->P, L, values, d->extra, 0);
+  for (unsigned i = 0; i < d->nleads; i++) {
+    push_lead(c->P, L, &d->leads[i], values);
+    lua_replace(L, ++lead);
+  }
   return lua_gettop(L) - top;
 }
 
@@ -150,11 +156,13 @@ static int push_custom(struct careful *c, lua_State *L, int ndirect,
                        int values) {
   const struct poe_frame *f = c->d->frame;
   lpoe_push_session(c->P, L, f->session);
-  lua_getfield(L, -1, "_invoke_state");
-  lua_insert(L, -2);
+  int object = lua_gettop(L);
+  pack_top(L, push_arguments(c, L, ndirect, values));
+  lua_getfield(L, object, "_invoke_state");
+  lua_insert(L, object);
   lpoe_push_session(c->P, L, f->sender);
   push_name(L, f->event);
-  pack_top(L, push_arguments(c, L, ndirect, values));
+  lua_rotate(L, object + 2, 2); /* [invoke, object, sender, event, args] */
   push_name(L, f->file);
   lua_pushinteger(L, f->line);
   push_name(L, f->from);
@@ -174,7 +182,8 @@ static void push_method(lua_State *L) {
   lua_insert(L, -2);
 }
 
-static int push_handler(struct careful *c, lua_State *L) {
+/* [handler, kernel, heap], the handler as the table of states has it. */
+static void push_target(struct careful *c, lua_State *L) {
   const struct poe_session *s = c->d->frame->session;
   lua_Integer slot = (lua_Integer)lpoe_slot_of(s) + 1;
   const poe_name *event =
@@ -184,16 +193,22 @@ static int push_handler(struct careful *c, lua_State *L) {
   lua_getiuservalue(L, kernel, LPOE_UV_STATES);
   lua_rawgeti(L, -1, slot);
   lua_rawgeti(L, -1, poe_name_id(event));
-  lua_replace(L, -3);
-  lua_pop(L, 1); /* [kernel, handler] */
-  int is_method = lua_type(L, -1) == LUA_TTABLE;
-  if (is_method) push_method(L);
-  lua_pushvalue(L, kernel);
-  lua_getiuservalue(L, kernel, LPOE_UV_HEAPS);
+  lua_insert(L, kernel);
+  lua_pop(L, 2); /* [handler, kernel] */
+  lua_getiuservalue(L, -1, LPOE_UV_HEAPS);
   lua_rawgeti(L, -1, slot);
   lua_replace(L, -2);
-  lua_remove(L, kernel);
-  return is_method ? 3 : 2;
+}
+
+/* [handler, kernel, heap, n arguments]: ready for the call. */
+static int resolve_method(lua_State *L, int n) {
+  int handler = lua_gettop(L) - n - 2;
+  if (lua_type(L, handler) != LUA_TTABLE) return n + 2;
+  lua_pushvalue(L, handler);
+  push_method(L); /* [.., method, object] */
+  lua_insert(L, handler + 1);
+  lua_replace(L, handler);
+  return n + 3;
 }
 
 static int finish(lua_State *L, int status, lua_KContext below) {
@@ -214,8 +229,8 @@ static int careful(lua_State *L) {
   if (P->slot[lpoe_slot_of(c->d->frame->session)].flags & LPOE_CUSTOM) {
     n = push_custom(c, L, ndirect, values);
   } else {
-    n = push_handler(c, L);
-    n += push_event_arguments(c, L, ndirect, values);
+    push_target(c, L);
+    n = resolve_method(L, push_event_arguments(c, L, ndirect, values));
   }
   lua_callk(L, n, LUA_MULTRET, values, finish);
   return finish(L, LUA_OK, values);
@@ -416,6 +431,10 @@ static enum poe_outcome dispatch(void *ud, const struct poe_dispatch *d,
   struct lpoe *P = ud;
   int is_full = stack_is_used_up(P);
   lua_State *co = is_full ? NULL : thread_at_depth(P);
+  if (!poe_session_is_alive(d->frame->session)) {
+    drop_arguments(P, d); /* a finalizer has ended it just now */
+    return POE_UNHANDLED;
+  }
   if (!co) {
     drop_arguments(P, d);
     return fail(P, NULL, d,

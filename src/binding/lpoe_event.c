@@ -7,10 +7,9 @@
 
 #include "lpoe.h"
 
-static int ended(struct lpoe *P, lua_State *L, const poe_session *s) {
+static int ended(struct lpoe *P, lua_State *L, uint64_t id) {
   return lpoe_fail(P, L, ESRCH, POE_ASSERT_EVENTS,
-                   "session %I is stopping or has ended",
-                   (LUAI_UACINT)poe_session_id(s));
+                   "session %I is stopping or has ended", (LUAI_UACINT)id);
 }
 
 static int kernel_post(lua_State *L) {
@@ -19,11 +18,13 @@ static int kernel_post(lua_State *L) {
   if (lua_type(L, 3) != LUA_TSTRING) luaL_typeerror(L, 3, "event name");
   poe_session *dest = lpoe_check_dest(P, L, 2);
   if (!dest) return 3;
+  uint64_t id = poe_session_id(dest);
   lpoe_take(P, L, 3, 4, &m);
   lpoe_warn_own_event(P, m.event, "posting it");
-  int err = poe_post(P->k, dest, m.event, m.origin, m.args);
+  if (m.has_allocated) dest = lpoe_find_again(P, id);
+  int err = dest ? poe_post(P->k, dest, m.event, m.origin, m.args) : -ESRCH;
   if (lpoe_sent(P, &m, err) == 0) return lpoe_true(L);
-  return ended(P, L, dest);
+  return ended(P, L, id);
 }
 
 static int kernel_yield(lua_State *L) {
@@ -34,7 +35,7 @@ static int kernel_yield(lua_State *L) {
   lpoe_warn_own_event(P, m.event, "yielding it");
   int err = poe_post(P->k, me, m.event, m.origin, m.args);
   if (lpoe_sent(P, &m, err) == 0) return 0;
-  return ended(P, L, me);
+  return ended(P, L, poe_session_id(me));
 }
 
 /* What call returns when the handler did not; the event's name is on top. */
@@ -121,6 +122,7 @@ static int kernel_state(lua_State *L) {
     lua_rawseti(L, -2, 2);
     lua_replace(L, 3);
   }
+  lpoe_self_in_session(L, "state"); /* a module's code may have ended it */
   poe_name *event = lpoe_check_name(P, L, 2, "event name");
   lua_settop(L, 3);
   lpoe_set_state(P, L, poe_active_session(P->k), event);

@@ -77,11 +77,13 @@ int lpoe_postback_new(lua_State *L, int is_call) {
   return 1;
 }
 
-static int post(struct lpoe *P, lua_State *L, struct postback *p,
-                poe_session *s) {
+static int post(struct lpoe *P, lua_State *L, struct postback *p) {
   uint64_t words[POE_PAYLOAD_MAX];
   struct poe_payload args = lpoe_park(P, L, 2, 2, words);
-  int err = poe_post(P->k, s, p->event, lpoe_origin(P, L), args);
+  poe_session *s = poe_session_find(P->k, p->session);
+  int err = s && p->event
+                ? poe_post(P->k, s, p->event, lpoe_origin(P, L), args)
+                : -ESRCH;
   if (err == 0) return lpoe_true(L);
   lpoe_unpark(P, args);
   return lpoe_fail(P, L, -err, POE_ASSERT_EVENTS, "session %I has ended",
@@ -99,7 +101,7 @@ static int postback_call(lua_State *L) {
   if (!s)
     return lpoe_fail(P, L, ESRCH, POE_ASSERT_EVENTS, "session %I has ended",
                      (LUAI_UACINT)p->session);
-  if (!p->is_call) return post(P, L, p, s);
+  if (!p->is_call) return post(P, L, p);
   poe_name_ref(p->event);
   return lpoe_call(P, L, s, p->event, 2);
 }

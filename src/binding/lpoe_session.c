@@ -90,16 +90,39 @@ void lpoe_push_session(struct lpoe *P, lua_State *L, const poe_session *s) {
   lua_remove(L, -2);
 }
 
+void lpoe_push_id(struct lpoe *P, lua_State *L, uint64_t id) {
+  const poe_session *s = poe_session_find(P->k, id);
+  if (s)
+    lpoe_push_session(P, L, s);
+  else
+    push_object(L, id);
+}
+
+/* [] -> [slot + 1, 0 for a session that has ended, or nil] */
+static void push_custom_slot(lua_State *L, int index) {
+  luaL_checkstack(L, 4, NULL);
+  index = lua_absindex(L, index);
+  lpoe_push_kernel(L);
+  lua_getiuservalue(L, -1, LPOE_UV_CUSTOM);
+  lua_pushvalue(L, index);
+  lua_rawget(L, -2);
+  lua_replace(L, -3);
+  lua_pop(L, 1);
+}
+
+int lpoe_was_session(lua_State *L, int index) {
+  if (lua_type(L, index) != LUA_TTABLE) return 0;
+  push_custom_slot(L, index);
+  int was = !lua_isnil(L, -1);
+  lua_pop(L, 1);
+  return was;
+}
+
 uint64_t lpoe_session_id(struct lpoe *P, lua_State *L, int index) {
   if (lua_type(L, index) == LUA_TTABLE) {
-    luaL_checkstack(L, 4, NULL);
-    index = lua_absindex(L, index);
-    lpoe_push_kernel(L);
-    lua_getiuservalue(L, -1, LPOE_UV_CUSTOM);
-    lua_pushvalue(L, index);
-    lua_rawget(L, -2);
+    push_custom_slot(L, index);
     lua_Integer slot = lua_tointeger(L, -1);
-    lua_pop(L, 3);
+    lua_pop(L, 1);
     return slot ? P->slot[slot - 1].id : 0;
   }
   uint64_t *object = luaL_testudata(L, index, LPOE_SESSION_CLASS);
@@ -522,12 +545,12 @@ static int kernel_session_alloc(lua_State *L) {
   return 1;
 }
 
-/* A custom session's object is no session any more. */
+/* A custom session's object stands for none any more. */
 static void forget_custom(lua_State *A, lua_Integer i) {
   lua_getiuservalue(A, LPOE_AT_KERNEL, LPOE_UV_CUSTOM);
   lua_getiuservalue(A, LPOE_AT_KERNEL, LPOE_UV_OBJECTS);
   if (lua_rawgeti(A, -1, i) != LUA_TNIL) {
-    lua_pushnil(A);
+    lua_pushinteger(A, 0);
     lua_rawset(A, -4);
     lua_pushnil(A);
     lua_rawseti(A, -2, i);

@@ -46,12 +46,13 @@ static int kernel_signal(lua_State *L) {
   if (lua_type(L, 3) != LUA_TSTRING) luaL_typeerror(L, 3, "signal name");
   poe_session *dest = lpoe_check_dest(P, L, 2);
   if (!dest) return 3;
+  uint64_t id = poe_session_id(dest);
   lpoe_take(P, L, 3, 4, &m);
-  int err = poe_signal(P->k, dest, m.event, m.origin, m.args);
+  if (m.has_allocated) dest = lpoe_find_again(P, id);
+  int err = dest ? poe_signal(P->k, dest, m.event, m.origin, m.args) : -ESRCH;
   if (lpoe_sent(P, &m, err) == 0) return lpoe_true(L);
   return lpoe_fail(P, L, -err, POE_ASSERT_EVENTS,
-                   "session %I is stopping or has ended",
-                   (LUAI_UACINT)poe_session_id(dest));
+                   "session %I is stopping or has ended", (LUAI_UACINT)id);
 }
 
 static int kernel_sig_child(lua_State *L) {

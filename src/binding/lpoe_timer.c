@@ -161,16 +161,21 @@ static int kernel_alarm_remove(lua_State *L) {
   return 3;
 }
 
-static void push_removed(struct lpoe *P, lua_State *L, int64_t id) {
+/* Nothing if a finalizer was faster. */
+static int push_removed(struct lpoe *P, lua_State *L, int64_t id) {
   struct poe_timer_info info;
   lua_createtable(L, 0, 3);
-  poe_timer_remove(P->k, id, &info);
+  if (poe_timer_remove(P->k, id, &info)) {
+    lua_pop(L, 1);
+    return 0;
+  }
   push_event(P, L, &info);
   lua_setfield(L, -2, "event");
   lpoe_push_epoch(L, info.due_epoch_ns);
   lua_setfield(L, -2, "time");
   push_args(P, L, &info);
   lua_setfield(L, -2, "args");
+  return 1;
 }
 
 /* The ids are copied into Lua's memory first: what follows may raise. */
@@ -192,10 +197,9 @@ static int kernel_alarm_remove_all(lua_State *L) {
   size_t count;
   int64_t *ids = push_ids(P, L, &count);
   lua_createtable(L, (int)count, 0);
-  for (size_t i = 0; i < count; i++) {
-    push_removed(P, L, ids[i]);
-    lua_rawseti(L, -2, (lua_Integer)i + 1);
-  }
+  lua_Integer n = 0;
+  for (size_t i = 0; i < count; i++)
+    if (push_removed(P, L, ids[i])) lua_rawseti(L, -2, ++n);
   return 1;
 }
 

@@ -50,8 +50,30 @@ static int kernel_alias_resolve(lua_State *L) {
   return 1;
 }
 
+struct text {
+  const char *at;
+  size_t len;
+};
+
 static int compare_texts(const void *a, const void *b) {
-  return strcmp(*(const char *const *)a, *(const char *const *)b);
+  const struct text *x = a, *y = b;
+  int order = memcmp(x->at, y->at, x->len < y->len ? x->len : y->len);
+  return order ? order : (x->len > y->len) - (x->len < y->len);
+}
+
+/* The session's aliases as strings, as many as it still has by then: making
+   strings may run finalizers, and these may end it. */
+static int push_aliases(struct lpoe *P, lua_State *L, uint64_t id) {
+  const poe_name *alias;
+  int n = 0;
+  for (;; n++) {
+    const poe_session *s = lpoe_find_again(P, id);
+    if (!s || !(alias = poe_alias_at(s, (size_t)n))) return n;
+    luaL_checkstack(L, 2, "too many aliases");
+    size_t len;
+    const char *text = poe_name_text(alias, &len);
+    lua_pushlstring(L, text, len);
+  }
 }
 
 static int kernel_alias_list(lua_State *L) {
@@ -61,16 +83,15 @@ static int kernel_alias_list(lua_State *L) {
     s = lpoe_check_dest(P, L, 2);
     if (!s) return 0;
   }
-  size_t n = 0;
-  while (poe_alias_at(s, n)) n++;
+  int n = push_aliases(P, L, poe_session_id(s));
   if (n == 0) return 0;
-  luaL_checkstack(L, (int)n + 1, "too many aliases");
-  const char **texts = lua_newuserdatauv(L, n * sizeof *texts, 0);
-  for (size_t i = 0; i < n; i++)
-    texts[i] = poe_name_text(poe_alias_at(s, i), NULL);
-  qsort(texts, n, sizeof *texts, compare_texts);
-  for (size_t i = 0; i < n; i++) lua_pushstring(L, texts[i]);
-  return (int)n;
+  luaL_checkstack(L, n + 1, "too many aliases");
+  struct text *texts = lua_newuserdatauv(L, (size_t)n * sizeof *texts, 0);
+  for (int i = 0; i < n; i++)
+    texts[i].at = lua_tolstring(L, i - n - 1, &texts[i].len);
+  qsort(texts, (size_t)n, sizeof *texts, compare_texts);
+  for (int i = 0; i < n; i++) lua_pushlstring(L, texts[i].at, texts[i].len);
+  return n;
 }
 
 static int kernel_ID(lua_State *L) {
@@ -156,14 +177,21 @@ static int kernel_detach_child(lua_State *L) {
 
 static int kernel_get_children(lua_State *L) {
   struct lpoe *P = lpoe_self(L);
+  lua_settop(L, 2);
+  lua_newtable(L); /* first the IDs: making objects may run finalizers */
   poe_session *s = lpoe_check_dest(P, L, 2);
   if (!s) return 3;
-  lua_newtable(L);
-  lua_Integer i = 0;
+  lua_Integer n = 0;
   poe_session *child = poe_session_first_child(s);
   for (; child; child = poe_session_next_sibling(child)) {
-    lpoe_push_session(P, L, child);
-    lua_rawseti(L, -2, ++i);
+    lua_pushinteger(L, (lua_Integer)poe_session_id(child));
+    lua_rawseti(L, 3, ++n);
+  }
+  for (lua_Integer i = 1; i <= n; i++) {
+    lua_rawgeti(L, 3, i);
+    lpoe_push_id(P, L, (uint64_t)lua_tointeger(L, -1));
+    lua_rawseti(L, 3, i);
+    lua_pop(L, 1);
   }
   return 1;
 }

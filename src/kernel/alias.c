@@ -48,7 +48,7 @@ int poe_alias_set(poe_kernel *k, poe_name *name) {
   poe_session *s = poe_active_session(k);
   struct alias *a = find(k, name);
   if (a) return a->session == s ? poe__session_accepts(s) : -EEXIST;
-  if (poe__session_accepts(s)) return -ESRCH;
+  if (!poe__session_can_own(s)) return -ESRCH;
   if (poe__map_reserve(k, &k->aliases)) return -ENOMEM;
   a = poe__alloc(k, sizeof *a);
   if (!a) return -ENOMEM;

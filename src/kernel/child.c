@@ -162,7 +162,7 @@ static int is_child(pid_t pid) {
 int poe_sig_child(poe_kernel *k, int64_t pid, poe_name *event,
                   struct poe_origin origin, struct poe_payload args) {
   poe_session *s = poe_active_session(k);
-  if (poe__session_accepts(s)) return -ESRCH;
+  if (!poe__session_can_own(s)) return -ESRCH;
   if (pid <= 0 || pid > INT32_MAX || !is_child((pid_t)pid)) return -ECHILD;
   struct watcher *old = find(k, s, (pid_t)pid);
   struct watcher *w = make_watcher(k, s, args);

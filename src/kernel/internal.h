@@ -282,6 +282,8 @@ void poe__session_stop(poe_kernel *k, poe_session *s);
 void poe__sweep(poe_kernel *k);
 /* May this session take on something that keeps it alive?  0 or -ESRCH. */
 int poe__session_accepts(const poe_session *s);
+/* May it own aliases, timers, watchers?  The kernel itself may not. */
+int poe__session_can_own(const poe_session *s);
 /*
  * A session and its descendants, breadth first, siblings oldest first; each
  * is held until poe__walk_free.

@@ -298,7 +298,7 @@ int poe_select_watch(poe_kernel *k, int fd, enum poe_mode mode,
                      struct poe_value handle, struct poe_payload args) {
   poe_session *s = poe_active_session(k);
   struct poe__fd *e = NULL;
-  if (poe__session_accepts(s)) return -ESRCH;
+  if (!poe__session_can_own(s)) return -ESRCH;
   int err = current_entry(k, fd, &e);
   if (err) return err;
   struct watcher *old = find(k, s, fd, (int)mode);

@@ -62,6 +62,10 @@ int poe__session_accepts(const poe_session *s) {
   return s->flags & (POE__DEAD | POE__DOOMED) ? -ESRCH : 0;
 }
 
+int poe__session_can_own(const poe_session *s) {
+  return !(s->flags & (POE__DEAD | POE__DOOMED | POE__IS_ROOT));
+}
+
 /* ---- tree ----------------------------------------------------------------- */
 
 static void adopt(poe_kernel *k, poe_session *parent, poe_session *child) {

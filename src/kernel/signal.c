@@ -238,8 +238,8 @@ static poe_name *canonical(poe_kernel *k, poe_name *signal) {
 int poe_sig_watch(poe_kernel *k, poe_name *signal, poe_name *event,
                   struct poe_origin origin, struct poe_payload args) {
   poe_session *s = poe_active_session(k);
-  int err = poe__session_accepts(s);
-  if (err) return err;
+  int err = 0;
+  if (!poe__session_can_own(s)) return -ESRCH;
   signal = canonical(k, signal);
   struct watcher *old = find(k, s, signal);
   struct record *r = find_record(k, signal);

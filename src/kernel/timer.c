@@ -208,7 +208,7 @@ int poe_timer_set(poe_kernel *k, poe_name *event, enum poe_timer_clock clock,
                   struct poe_payload args, int64_t *id) {
   poe_session *s = poe_active_session(k);
   int is_alarm = clock == POE_ALARM;
-  if (poe__session_accepts(s)) return -ESRCH;
+  if (!poe__session_can_own(s)) return -ESRCH;
   if (reserve(k, is_alarm)) return -ENOMEM;
   struct poe__timer *t = make(k, s, event, origin, args);
   if (!t) return -ENOMEM;
