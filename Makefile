@@ -59,7 +59,7 @@ unit: $(BUILD)/unit  ## C tests of the kernel, build/unit
 
 # Replaced in one step: the old one may be running.
 link = @mkdir -p $(@D) && echo "  LINK $@" && \
-  $(CC) $(ALL_LDFLAGS) $(1) -o $@.new $^ $(2) && mv $@.new $@
+  $(CC) $(ALL_LDFLAGS) $(1) -o $@.$$$$ $^ $(2) && mv $@.$$$$ $@
 compile = @mkdir -p $(@D) && echo "  CC   $<" && \
   $(CC) $(ALL_CFLAGS) $(1) -MMD -MP -c -o $@ $<
 

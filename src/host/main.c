@@ -8,7 +8,8 @@
  * lua: debug.getinfo, tracebacks and coroutine.running agree with it.
  *
  * The Lua files used are those that belong to this executable: the checkout's
- * when it runs from <checkout>/build, else those in POE_LUADIR.
+ * when it runs from <checkout>/build, else those in the share/lua beside its
+ * directory, wherever that was moved to, else those in POE_LUADIR.
  */
 #include <limits.h>
 #include <stdio.h>
@@ -68,6 +69,19 @@ static char *find_build(char *path) {
   return build;
 }
 
+static int has_files(lua_State *L, const char *dir) {
+  const char *file = lua_pushfstring(L, "%s/poe/init.lua", dir);
+  int is_there = access(file, R_OK) == 0;
+  lua_pop(L, 1);
+  return is_there;
+}
+
+/* Cut off the last name of a path. */
+static void cut(char *path) {
+  char *slash = strrchr(path, '/');
+  if (slash != NULL) *slash = '\0';
+}
+
 static const char *push_lua_dir(lua_State *L) {
   char exe[PATH_MAX];
   ssize_t length = readlink("/proc/self/exe", exe, sizeof exe - 1);
@@ -75,10 +89,14 @@ static const char *push_lua_dir(lua_State *L) {
   char *build = find_build(exe);
   if (build != NULL) {
     *build = '\0'; /* exe: the checkout */
-    if (access(lua_pushfstring(L, "%s/lua/poe/init.lua", exe), R_OK) == 0)
-      return lua_pushfstring(L, "%s/lua", exe);
+    const char *dir = lua_pushfstring(L, "%s/lua", exe);
+    if (has_files(L, dir)) return dir;
+    *build = '/';
   }
-  return lua_pushliteral(L, POE_LUADIR);
+  cut(exe);
+  cut(exe); /* exe: the prefix */
+  const char *dir = lua_pushfstring(L, "%s/share/lua/5.4", exe);
+  return has_files(L, dir) ? dir : lua_pushliteral(L, POE_LUADIR);
 }
 
 static void push_argv(lua_State *L, int argc, char **argv) {
