@@ -28,7 +28,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 HOST = os.path.join(HERE, '..', '..', 'build', 'bin', 'poe')
 OURS = [HOST, '--virtual-time', os.path.join(HERE, 'run.lua')]
 TIMEOUT = 20
-JITTERS = tuple('--virtual=%d' % seed for seed in range(1, 9))
+CLOCKS = [('--virtual', '--late=%g' % s) for s in (.0001, .001, .005)]
+CLOCKS += [('--virtual=%d' % seed,) for seed in range(1, 7)]
 
 
 class Bench:
@@ -55,9 +56,9 @@ class Bench:
             lines.append('X killed by signal %d' % -done.returncode)
         return lines
 
-    def poe_trace(self, path, clock='--virtual', amend=True):
+    def poe_trace(self, path, clock=('--virtual',), amend=True):
         more = ['--amend'] if amend else []
-        return gen.split(gen.run(path, clock, '--stats', *more))
+        return gen.split(gen.run(path, *clock, '--stats', *more))
 
     def compare(self, scenario):
         """(why skipped or None, POE's trace, our trace)"""
@@ -72,7 +73,7 @@ class Bench:
                 return None, theirs, ours
             if not self.amend and self.poe_trace(path)[0] != theirs:
                 return 'differs on purpose', theirs, ours
-            for clock in JITTERS:
+            for clock in CLOCKS:
                 if self.poe_trace(path, clock, self.amend)[0] != theirs:
                     return 'depends on timing', theirs, ours
             return None, theirs, ours

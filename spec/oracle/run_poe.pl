@@ -3,13 +3,14 @@
 # normalised trace on standard output.
 #
 #   run_poe.pl [--virtual[=SEED]] [--order=attach|id] [--stats] [--limit=N]
-#              [--wall=SECONDS] [--amend] CASE.json
+#              [--wall=SECONDS] [--late=SECONDS] [--amend] CASE.json
 #
 # --virtual  replace POE's clock by a simulated one; SEED (default 0) > 0 adds
 #            random lateness, so that a trace that depends on machine speed
 #            differs between seeds
 # --order    order in which siblings are visited where POE itself uses hash
 #            order: attach (default, oldest attachment first) or id
+# --late     the simulated clock is late by so much at every wake-up
 # --amend    POE as amended by amend.pl: what our kernel should print
 # --stats    after the trace, "# ..." lines: observed oddities
 use strict;
@@ -21,7 +22,7 @@ use Time::HiRes ();
 
 use constant { SESSION => 1, STATE => 4, SENDER => 5, BY => 9, ARG0 => 10 };
 
-my %opt = (order => 'attach', limit => 600, wall => 20);
+my %opt = (order => 'attach', limit => 600, wall => 20, late => 0);
 while (@ARGV && $ARGV[0] =~ /^--(\w+)(?:=(.*))?$/) {
   $opt{$1} = defined $2 ? $2 : ($1 eq 'virtual' ? 0 : 1);
   shift @ARGV;
@@ -228,7 +229,7 @@ if (exists $opt{virtual}) {
       for my $m (0 .. 2) { $rdy{$m} = [ grep { vec($o[$m], $_, 1) } keys %{ $w{$m} } ] } }
     else {
       if (!defined $next) { push @out, 'X hang'; finish(4) }
-      if ($next > $now) { $now = $next + ($jit ? rand(0.004) : 0) } }
+      if ($next > $now) { $now = $next + ($jit ? rand(0.004) : $opt{late}) } }
     for my $m (0 .. 2) { $self->_data_handle_enqueue_ready($m, @{ $rdy{$m} }) if $rdy{$m} && @{ $rdy{$m} } }
     $self->_data_ev_dispatch_due };
 }
