@@ -54,9 +54,16 @@ static int add_thread(lua_State *W) {
   return 0;
 }
 
+/* A script can get hold of a handler's coroutine and close or resume it. */
+static lua_State *mended(lua_State *co) {
+  if (lua_gettop(co) != LPOE_BASE || lua_status(co) != LUA_OK)
+    reset_thread(co);
+  return co;
+}
+
 /* The coroutine for this depth, or NULL. */
 static lua_State *thread_at_depth(struct lpoe *P) {
-  if (P->depth < P->nco) return P->co[P->depth];
+  if (P->depth < P->nco) return mended(P->co[P->depth]);
   lua_State *W = P->worker;
   lua_pushcfunction(W, add_thread);
   lua_pushlightuserdata(W, P);
