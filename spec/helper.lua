@@ -190,7 +190,9 @@ end
 function Trace:session(name, states, options)
   local parameters, inline = {}, {}
   for key, value in pairs(options or {}) do
-    parameters[key] = key ~= "quiet" and value or nil
+    if key ~= "quiet" then
+      parameters[key] = value
+    end
   end
   local is_quiet = options and options.quiet
   for event, handler in pairs(states) do
