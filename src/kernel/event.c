@@ -198,6 +198,8 @@ void poe__set_exception(poe_kernel *k, const struct poe_value *exception) {
 void poe__died(poe_kernel *k, const struct poe_frame *f,
                const struct poe_value *exception) {
   poe_session *s = f->session;
+  /* One that is stopping will not see another event: its parent's then. */
+  while ((s->flags & (POE__DOOMED | POE__DEAD)) == POE__DOOMED) s = s->parent;
   int ends_run = !k->catching || (f->type & POE_EV_DIE) ||
                  (s->flags & (POE__DEAD | POE__IS_ROOT));
   if (!ends_run) {

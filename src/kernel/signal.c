@@ -428,11 +428,13 @@ static void end_flight(poe_kernel *k, struct flight *fl) {
   unsigned n = (unsigned)fl->m->n - fl->m->own;
   const uint64_t *words = fl->words + fl->m->own;
   poe__walk_free(k, &fl->scope);
-  if (fl->name != k->n_die || fl->handled || n != 2) {
+  /* A DIE that a program sent is a signal like others. */
+  if (!(fl->m->type & POE_EV_DIE) || fl->handled) {
     poe__discard(k, n, words);
     return;
   }
-  struct poe_value exception = {2, {words[0], words[1]}};
+  struct poe_value exception = {.n = n};
+  memcpy(exception.words, words, n * sizeof *words);
   if (k->has_exception) { /* its handler failed too: this one was first */
     struct poe_value second = k->exception;
     k->has_exception = 0;
