@@ -674,4 +674,15 @@ void as(unsigned data, void (*fn)(void)) {
   if (!host.unchecked && !poe_kernel_frame(host.k)) check_invariants(host.k);
 }
 
+void log_life(void) {
+  on(0, "_start", NULL);
+  on(0, "_stop", NULL);
+}
+
+void log_family(void) {
+  log_life();
+  on(0, "_child", NULL);
+  on(0, "_parent", NULL);
+}
+
 void make_pipe(int fd[2]) { ASSERT_EQ(pipe(fd), 0); }

@@ -36,6 +36,8 @@ struct call {
 };
 
 typedef void (*handler)(struct call *c);
+#define HANDLER(NAME) \
+  static void NAME(struct call *c __attribute__((unused)))
 
 struct host {
   poe_kernel *k;
@@ -145,6 +147,10 @@ int do_slice(void);
 int do_run(void);
 /* The test acts as session `data`: events it needs run through this. */
 void as(unsigned data, void (*fn)(void));
+
+/* Log these for every session that has no handler of its own. */
+void log_life(void);   /* _start, _stop */
+void log_family(void); /* ... and _child, _parent */
 
 /* A pipe and the like, closed with the process. */
 void make_pipe(int fd[2]);
