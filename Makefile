@@ -142,19 +142,22 @@ cov:  ## lines of C that the tests reach
 	-@sh .ci/test build/cov unit host oracle
 	@sh .ci/coverage build/cov/obj
 
+LUA_FILES := $(shell cd lua && find poe -name '*.lua')
+INSTALLED := $(addprefix $(DESTDIR),$(INST_BINDIR)/poe \
+  $(INST_MANDIR)/man1/poe.1 $(INST_LIBDIR)/poe/core.so \
+  $(INST_LIBDIR)/poe/sys.so $(LUA_FILES:%=$(INST_LUADIR)/%))
+
 install: host module  ## into PREFIX (/usr/local), under DESTDIR if given
-	install -d '$(DESTDIR)$(INST_BINDIR)' '$(DESTDIR)$(INST_LUADIR)/poe' \
-	  '$(DESTDIR)$(INST_LIBDIR)/poe' '$(DESTDIR)$(INST_MANDIR)/man1'
-	install $(BUILD)/bin/poe '$(DESTDIR)$(INST_BINDIR)'
-	install $(BUILD)/lib/poe/*.so '$(DESTDIR)$(INST_LIBDIR)/poe'
-	install -m 644 lua/poe/*.lua '$(DESTDIR)$(INST_LUADIR)/poe'
-	install -m 644 doc/poe.1 '$(DESTDIR)$(INST_MANDIR)/man1'
+	install -D $(BUILD)/bin/poe '$(DESTDIR)$(INST_BINDIR)/poe'
+	install -D -t '$(DESTDIR)$(INST_LIBDIR)/poe' $(BUILD)/lib/poe/*.so
+	install -D -m 644 doc/poe.1 '$(DESTDIR)$(INST_MANDIR)/man1/poe.1'
+	@for f in $(LUA_FILES); do set -x; install -D -m 644 \
+	  "lua/$$f" "$(DESTDIR)$(INST_LUADIR)/$$f" || exit; done
 
 uninstall:  ## removes what install put there
-	rm -f '$(DESTDIR)$(INST_BINDIR)/poe' '$(DESTDIR)$(INST_MANDIR)/man1/poe.1'
-	rm -f $(patsubst lua/%,'$(DESTDIR)$(INST_LUADIR)/%',$(wildcard lua/poe/*))
-	rm -f $(foreach m,core sys,'$(DESTDIR)$(INST_LIBDIR)/poe/$(m).so')
-	-rmdir '$(DESTDIR)$(INST_LUADIR)/poe' '$(DESTDIR)$(INST_LIBDIR)/poe'
+	rm -f $(INSTALLED:%='%')
+	@find '$(DESTDIR)$(INST_LUADIR)/poe' '$(DESTDIR)$(INST_LIBDIR)/poe' \
+	  -depth -type d -empty -delete 2>/dev/null || true
 
 clean:  ## removes build
 	rm -rf build
