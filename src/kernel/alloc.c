@@ -6,73 +6,147 @@
  * counter or limit can cover Lua and the kernel.  `allocations` counts what is
  * out; it is 0 again when the kernel has been freed.
  *
- * With malloc, a few freed blocks of each small size are kept for the next
- * one of that size: a timer set and cancelled over and over costs no malloc.
- * Not with the host's allocator, which must see every request, nor under a
- * sanitizer, which must see every end of a block.
+ * Without one, small blocks come from slabs: 64 KiB of the system's pages for
+ * blocks of one size.  That costs no header a block and no search, and a
+ * burst's slabs go back to the system as they empty, which a heap with one
+ * survivor at its end cannot do.  Under a sanitizer everything is malloc, so
+ * that it sees the end of every block.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "internal.h"
 
 #if defined(__SANITIZE_ADDRESS__)
-#define KEEPS_BLOCKS 0
+#define HAS_SLABS 0
 #else
-#define KEEPS_BLOCKS 1
+#define HAS_SLABS 1
 #endif
 
-#define KEPT_MAX 64 /* blocks of one size */
+#define SLAB_SIZE (64u * 1024)
+#define GRAIN 16u
 
-static struct poe__kept *kept_for(poe_kernel *k, size_t size) {
-  size_t class = (size + 15) / 16;
-  if (!KEEPS_BLOCKS || k->alloc || class >= POE__KEPT_SIZES) return NULL;
-  return &k->kept[class];
+/* At the start of its own pages, which are aligned to their size. */
+struct poe__slab {
+  struct poe__list node; /* in the class, while it has free blocks */
+  void *free;            /* given back; each points at the next */
+  uint32_t unused;       /* offset of what was never given out */
+  uint32_t live;
+};
+
+static size_t class_of(size_t size) { return (size + GRAIN - 1) / GRAIN; }
+
+static int is_small(const poe_kernel *k, size_t size) {
+  return HAS_SLABS && !k->alloc && class_of(size) < POE__SLAB_CLASSES;
 }
 
-static void *take_kept(poe_kernel *k, size_t size) {
-  struct poe__kept *kept = kept_for(k, size);
-  if (!kept || !kept->head) return NULL;
-  void **block = kept->head;
-  kept->head = *block;
-  kept->count--;
+/* ---- pages ------------------------------------------------------------------- */
+
+/* Aligned to `size`, a power of two: twice as much, less what is too much. */
+static void *map_aligned(size_t size) {
+  char *p = mmap(NULL, 2 * size, PROT_READ | PROT_WRITE,
+                 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (p == MAP_FAILED) return NULL;
+  size_t before = (size - ((uintptr_t)p & (size - 1))) & (size - 1);
+  if (before) munmap(p, before);
+  munmap(p + before + size, size - before);
+  return p + before;
+}
+
+void *poe__pages(poe_kernel *k, size_t size) {
+  if (!HAS_SLABS || k->alloc) return poe__alloc(k, size);
+  void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (p == MAP_FAILED) return NULL;
+  k->allocations++;
+  return p;
+}
+
+void poe__pages_free(poe_kernel *k, void *p, size_t size) {
+  if (!HAS_SLABS || k->alloc || !p) {
+    poe__free(k, p, size);
+    return;
+  }
+  k->allocations--;
+  munmap(p, size);
+}
+
+/* ---- slabs -------------------------------------------------------------------- */
+
+static struct poe__slab *slab_of(void *p) {
+  return (void *)((uintptr_t)p & ~(uintptr_t)(SLAB_SIZE - 1));
+}
+
+static struct poe__slab *new_slab(struct poe__list *class) {
+  struct poe__slab *slab = map_aligned(SLAB_SIZE);
+  if (!slab) return NULL;
+  slab->unused = (sizeof *slab + GRAIN - 1) / GRAIN * GRAIN;
+  poe__list_push(class, &slab->node);
+  return slab;
+}
+
+static int has_room(const struct poe__slab *slab, size_t size) {
+  return slab->free || slab->unused + size <= SLAB_SIZE;
+}
+
+static void *take_block(poe_kernel *k, size_t size) {
+  struct poe__list *class = &k->slabs[class_of(size)];
+  size = class_of(size) * GRAIN;
+  if (!class->next) poe__list_init(class);
+  struct poe__slab *slab = poe__list_empty(class)
+                               ? new_slab(class)
+                               : POE__ITEM(class->next, struct poe__slab, node);
+  if (!slab) return NULL;
+  void *block = slab->free;
+  if (block) {
+    slab->free = *(void **)block;
+  } else {
+    block = (char *)slab + slab->unused;
+    slab->unused += (uint32_t)size;
+  }
+  slab->live++;
+  if (!has_room(slab, size)) poe__list_remove(&slab->node);
   return block;
 }
 
-static int keep(poe_kernel *k, void *p, size_t size) {
-  struct poe__kept *kept = kept_for(k, size);
-  if (!kept || kept->count == KEPT_MAX) return 0;
-  *(void **)p = kept->head;
-  kept->head = p;
-  kept->count++;
-  return 1;
+static void give_block(poe_kernel *k, void *block, size_t size) {
+  struct poe__list *class = &k->slabs[class_of(size)];
+  struct poe__slab *slab = slab_of(block);
+  if (!has_room(slab, class_of(size) * GRAIN))
+    poe__list_push(class, &slab->node);
+  *(void **)block = slab->free;
+  slab->free = block;
+  if (--slab->live > 0) return;
+  if (class->next == class->prev) return; /* the last one stays */
+  poe__list_remove(&slab->node);
+  munmap(slab, SLAB_SIZE);
 }
 
 void poe__alloc_fini(poe_kernel *k) {
-  for (size_t i = 0; i < POE__KEPT_SIZES; i++)
-    while (k->kept[i].head) {
-      void **block = k->kept[i].head;
-      k->kept[i].head = *block;
-      free(block);
+  for (size_t i = 0; i < POE__SLAB_CLASSES; i++) {
+    struct poe__list *class = &k->slabs[i];
+    while (class->next && !poe__list_empty(class)) {
+      struct poe__list *node = class->next;
+      poe__list_remove(node);
+      munmap(POE__ITEM(node, struct poe__slab, node), SLAB_SIZE);
     }
+  }
 }
 
-/* Blocks of one class are interchangeable: all are as large as the class. */
-static void *from_malloc(poe_kernel *k, size_t size) {
-  void *p = take_kept(k, size);
-  return p ? p : malloc((size + 15) / 16 * 16);
-}
+/* ---- any size -------------------------------------------------------------------- */
 
 void *poe__alloc(poe_kernel *k, size_t size) {
-  void *p = k->alloc ? k->alloc(k->alloc_ud, NULL, 0, size)
-                     : from_malloc(k, size);
+  void *p = k->alloc             ? k->alloc(k->alloc_ud, NULL, 0, size)
+            : is_small(k, size) ? take_block(k, size)
+                                : malloc(size);
   if (p) k->allocations++;
   return p;
 }
 
 void *poe__zalloc(poe_kernel *k, size_t size) {
-  if (k->alloc || (size + 15) / 16 < POE__KEPT_SIZES) {
+  if (k->alloc || is_small(k, size)) {
     void *p = poe__alloc(k, size);
     return p ? memset(p, 0, size) : NULL;
   }
@@ -86,7 +160,9 @@ void poe__free(poe_kernel *k, void *p, size_t size) {
   k->allocations--;
   if (k->alloc)
     k->alloc(k->alloc_ud, p, size, 0);
-  else if (!keep(k, p, size))
+  else if (is_small(k, size))
+    give_block(k, p, size);
+  else
     free(p);
 }
 
@@ -102,4 +178,22 @@ int poe__grow(poe_kernel *k, void **p, size_t item, size_t *room,
   *p = q;
   *room = n;
   return 0;
+}
+
+void poe__shrink(poe_kernel *k, void **p, size_t item, size_t *room,
+                 size_t n) {
+  void *q = k->alloc ? k->alloc(k->alloc_ud, *p, *room * item, n * item)
+                     : realloc(*p, n * item);
+  if (!q) return; /* then it stays as large as it is */
+  *p = q;
+  *room = n;
+}
+
+void poe__array_free(poe_kernel *k, void *p, size_t size) {
+  if (!p) return;
+  k->allocations--;
+  if (k->alloc)
+    k->alloc(k->alloc_ud, p, size, 0);
+  else
+    free(p);
 }

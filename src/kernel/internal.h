@@ -136,13 +136,7 @@ struct poe__children {
   int watching; /* SIGCHLD is registered with the loop */
 };
 
-/* Freed blocks of one size, kept for the next need; see alloc.c. */
-struct poe__kept {
-  void *head;
-  unsigned count;
-};
-
-#define POE__KEPT_SIZES 18 /* multiples of 16 bytes below 288 */
+#define POE__SLAB_CLASSES 18 /* multiples of 16 bytes below 288 */
 
 struct poe_kernel {
   const struct poe_ops *ops;
@@ -150,7 +144,7 @@ struct poe_kernel {
   poe_alloc_fn alloc;
   void *alloc_ud;
   size_t allocations;
-  struct poe__kept kept[POE__KEPT_SIZES];
+  struct poe__list slabs[POE__SLAB_CLASSES]; /* see alloc.c */
 
   /* hot: the queue and what a dispatch touches */
   struct poe__queue queue;
@@ -206,9 +200,16 @@ void *poe__alloc(poe_kernel *k, size_t size);
 void *poe__zalloc(poe_kernel *k, size_t size);
 void poe__free(poe_kernel *k, void *p, size_t size);
 void poe__alloc_fini(poe_kernel *k);
-/* Grow an array to hold `need` items, by doubling: 0 or -ENOMEM. */
+/* Whole pages, straight from the system. */
+void *poe__pages(poe_kernel *k, size_t size);
+void poe__pages_free(poe_kernel *k, void *p, size_t size);
+/* Grow an array to hold `need` items, by doubling: 0 or -ENOMEM.  What it
+   makes is freed by poe__array_free. */
 int poe__grow(poe_kernel *k, void **p, size_t item, size_t *room,
               size_t need);
+/* Make it hold n items only, if the allocator can. */
+void poe__shrink(poe_kernel *k, void **p, size_t item, size_t *room, size_t n);
+void poe__array_free(poe_kernel *k, void *p, size_t size);
 
 /* name.c */
 int poe__name_init(poe_kernel *k);

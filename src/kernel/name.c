@@ -25,7 +25,7 @@ int poe__name_init(poe_kernel *k) {
 void poe__name_fini(poe_kernel *k) {
   struct poe__names *n = &k->names;
   poe__map_fini(k, &n->map);
-  poe__free(k, n->by_id, n->room * sizeof *n->by_id);
+  poe__array_free(k, n->by_id, n->room * sizeof *n->by_id);
 }
 
 static uint64_t hash_text(const char *text, size_t len) {

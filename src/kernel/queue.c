@@ -15,7 +15,7 @@
 
 #include "internal.h"
 
-#define PAGE_SIZE (64u * 1024 - 64)
+#define PAGE_SIZE (256u * 1024)
 
 struct poe__page {
   struct poe__page *next;
@@ -30,7 +30,7 @@ static struct poe__page *new_page(poe_kernel *k) {
   if (page)
     k->queue.fifo.spare = NULL;
   else
-    page = poe__alloc(k, PAGE_SIZE);
+    page = poe__pages(k, PAGE_SIZE);
   if (!page) return NULL;
   page->next = NULL;
   page->read = page->write = 0;
@@ -39,7 +39,7 @@ static struct poe__page *new_page(poe_kernel *k) {
 
 static void retire_page(poe_kernel *k, struct poe__page *page) {
   if (k->queue.fifo.spare)
-    poe__free(k, page, PAGE_SIZE);
+    poe__pages_free(k, page, PAGE_SIZE);
   else
     k->queue.fifo.spare = page;
 }
@@ -88,9 +88,9 @@ void poe__fifo_fini(poe_kernel *k) {
   while (f->head) {
     struct poe__page *page = f->head;
     f->head = page->next;
-    poe__free(k, page, PAGE_SIZE);
+    poe__pages_free(k, page, PAGE_SIZE);
   }
-  poe__free(k, f->spare, PAGE_SIZE);
+  poe__pages_free(k, f->spare, PAGE_SIZE);
   f->tail = f->spare = NULL;
 }
 
@@ -152,16 +152,12 @@ void poe__heap_move(struct poe__heap *h, uint32_t index, int64_t due_ns,
   if (sift_up(h, index, node) == index) sift_down(h, index, node);
 }
 
-/* Give most of a large array back when little of it is used. */
+/* Give half of a large array back when little of it is used. */
 static void shrink(poe_kernel *k, struct poe__heap *h) {
   if (h->room <= 1024 || h->count > h->room / 8) return;
-  uint32_t room = h->room / 2;
-  struct poe__node *node = poe__alloc(k, room * sizeof *node);
-  if (!node) return; /* then it stays as large as it is */
-  for (uint32_t i = 0; i < h->count; i++) node[i] = h->node[i];
-  poe__free(k, h->node, h->room * sizeof *node);
-  h->node = node;
-  h->room = room;
+  size_t room = h->room;
+  poe__shrink(k, (void **)&h->node, sizeof *h->node, &room, room / 2);
+  h->room = (uint32_t)room;
 }
 
 void poe__heap_remove(poe_kernel *k, struct poe__heap *h, uint32_t index) {
@@ -173,7 +169,7 @@ void poe__heap_remove(poe_kernel *k, struct poe__heap *h, uint32_t index) {
 }
 
 void poe__heap_fini(poe_kernel *k, struct poe__heap *h) {
-  poe__free(k, h->node, h->room * sizeof *h->node);
+  poe__array_free(k, h->node, h->room * sizeof *h->node);
   h->node = NULL;
   h->count = h->room = 0;
 }

@@ -57,9 +57,9 @@ void poe__select_init(poe_kernel *k) { poe__list_init(&k->selects.always); }
 
 void poe__select_fini(poe_kernel *k) {
   poe__map_fini(k, &k->selects.watchers);
-  poe__free(k, k->selects.by_fd,
+  poe__array_free(k, k->selects.by_fd,
             (size_t)k->selects.room * sizeof *k->selects.by_fd);
-  poe__free(k, k->selects.ready,
+  poe__array_free(k, k->selects.ready,
             k->selects.ready_room * sizeof *k->selects.ready);
 }
 
@@ -468,7 +468,7 @@ void poe__select_dispatch(poe_kernel *k) {
   uint32_t pass = ++s->pass;
   for (int mode = 0; mode < MODES; mode++) run_mode(k, at, n, mode, pass);
   if (s->ready) {
-    poe__free(k, at, room * sizeof *at);
+    poe__array_free(k, at, room * sizeof *at);
   } else {
     s->ready = at;
     s->ready_room = room;

@@ -176,10 +176,15 @@ static struct poe__timer *make(poe_kernel *k, poe_session *s,
   return t;
 }
 
+/* No due time is farther off, so that sums with an offset cannot overflow. */
+#define FAR_NS (INT64_MAX / 2)
+
+static int64_t clipped(int64_t ns) {
+  return ns > FAR_NS ? FAR_NS : ns < -FAR_NS ? -FAR_NS : ns;
+}
+
 static int64_t add_clipped(int64_t a, int64_t b) {
-  int64_t sum;
-  if (!__builtin_add_overflow(a, b, &sum)) return sum;
-  return b < 0 ? INT64_MIN / 2 : INT64_MAX / 2;
+  return clipped(clipped(a) + clipped(b));
 }
 
 /* The due time, in its heap's clock, that a timer asking for `due` gets.  Past
@@ -200,7 +205,7 @@ static int64_t due_time(poe_kernel *k, int is_alarm, int64_t when_ns) {
   int64_t now = poe__now(k);
   if (is_alarm && k->queue.alarms.count == 0) poe_epoch_ns(k);
   return bounded(k, is_alarm, now,
-                 is_alarm ? when_ns : add_clipped(now, when_ns));
+                 is_alarm ? clipped(when_ns) : add_clipped(now, when_ns));
 }
 
 int poe_timer_set(poe_kernel *k, poe_name *event, enum poe_timer_clock clock,
@@ -332,7 +337,7 @@ int poe_timer_list(poe_kernel *k, int64_t **ids, size_t *count) {
     POE__EACH(tn, &g->timers) {
       struct poe__timer *t = POE__ITEM(tn, struct poe__timer, node);
       if (poe__grow(k, (void **)&at, sizeof *at, &room, n + 1)) {
-        poe__free(k, at, room * sizeof *at);
+        poe__array_free(k, at, room * sizeof *at);
         return -ENOMEM;
       }
       at[n++] = (struct ranked){mono_due(k, t),
@@ -343,6 +348,6 @@ int poe_timer_list(poe_kernel *k, int64_t **ids, size_t *count) {
   *count = n;
   *ids = n ? malloc(n * sizeof **ids) : NULL;
   for (size_t i = 0; *ids && i < n; i++) (*ids)[i] = at[i].id;
-  poe__free(k, at, room * sizeof *at);
+  poe__array_free(k, at, room * sizeof *at);
   return n && !*ids ? -ENOMEM : 0;
 }
