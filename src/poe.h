@@ -34,7 +34,8 @@ typedef struct poe_loop poe_loop;
 enum {
   POE_EDIED = 4096, /* the called handler of another session failed */
   POE_ERAISE,       /* the failure is the caller's own: raise it */
-  POE_EDEEP         /* calls are nested deeper than the limit */
+  POE_EDEEP,        /* calls are nested deeper than the limit */
+  POE_ELOOP         /* the bridge failed, and has told its host how */
 };
 
 /* What an event is.  Bits, so that groups can be tested at once. */
@@ -112,9 +113,9 @@ struct poe_frame {
   poe_session *session; /* who handles */
   poe_session *sender;  /* who sent */
   poe_name *event;      /* the event being handled */
-  poe_name *active;     /* POE's active event: that of the outermost self-call */
-  poe_name *from;       /* event active when it was sent; NULL if none */
-  poe_name *file;       /* where it was sent; NULL if nowhere in a script */
+  poe_name *active; /* POE's active event: that of the outermost self-call */
+  poe_name *from;   /* event active when it was sent; NULL if none */
+  poe_name *file;   /* where it was sent; NULL if nowhere in a script */
   uint32_t line;
   uint16_t type;        /* enum poe_event_type */
   uint16_t active_type; /* type of the active event */
@@ -125,11 +126,11 @@ struct poe_dispatch {
   const struct poe_frame *frame;
   unsigned nleads;
   struct poe_lead leads[POE_LEADS_MAX];
-  struct poe_payload args;  /* the event's own: taken by dispatch */
-  struct poe_payload extra; /* a watcher's, after args: borrowed */
+  struct poe_payload args;        /* the event's own: taken by dispatch */
+  struct poe_payload extra;       /* a watcher's, after args: borrowed */
   const struct poe_value *handle; /* a select's ARG0, before the leads */
-  int args_borrowed;        /* args too are only borrowed */
-  void *direct;             /* of poe_call and poe_session_start, else NULL */
+  int args_borrowed;              /* args too are only borrowed */
+  void *direct; /* of poe_call and poe_session_start, else NULL */
 };
 
 /* What the host does for the kernel.  None of these may longjmp. */
@@ -177,6 +178,9 @@ struct poe_loop_ops {
   /* It knows descriptors by number alone: before one is dispatched the kernel
      looks whether it still is the file that was watched. */
   int by_number;
+  /* Others live on this loop too: it is turned in every slice, also when the
+     kernel itself has nothing to ask it. */
+  int is_shared;
   int (*open)(poe_kernel *k, poe_loop **out);
   void (*close)(poe_loop *loop);
   /* Block at most timeout_ns (< 0: until something happens). */
@@ -186,6 +190,8 @@ struct poe_loop_ops {
   int (*watch_fd)(poe_loop *loop, int fd, unsigned mask);
   /* Forget fd, which may be closed already. */
   void (*ignore_fd)(poe_loop *loop, int fd);
+  /* Both NULL: the kernel catches signals itself, by way of a pipe that it
+     watches as any other descriptor. */
   int (*watch_signal)(poe_loop *loop, int signum);
   void (*ignore_signal)(poe_loop *loop, int signum);
   /* In the child of a fork: own descriptors, nothing shared. */
@@ -207,7 +213,7 @@ typedef void *(*poe_alloc_fn)(void *ud, void *p, size_t osize, size_t nsize);
 
 struct poe_config {
   const struct poe_ops *ops;
-  void *ud; /* first argument of every op */
+  void *ud;                        /* first argument of every op */
   const struct poe_loop_ops *loop; /* NULL: uv */
   const struct poe_clock *clock;   /* NULL: the system's */
   poe_alloc_fn alloc;              /* NULL: malloc and free */
@@ -237,6 +243,8 @@ int poe_kernel_exception(poe_kernel *k, struct poe_value *out);
 int64_t poe_kernel_fork(poe_kernel *k);
 /* Tell the kernel that it is in the child of a fork; no-op elsewhere. */
 int poe_kernel_has_forked(poe_kernel *k);
+/* config->ud */
+void *poe_kernel_host(const poe_kernel *k);
 
 const char *poe_kernel_id(const poe_kernel *k);
 const char *poe_kernel_loop_name(const poe_kernel *k);
@@ -254,8 +262,8 @@ const struct poe_frame *poe_kernel_frame(const poe_kernel *k);
 /* The running session, or the kernel's own. */
 poe_session *poe_active_session(const poe_kernel *k);
 
-int64_t poe_now_ns(poe_kernel *k);       /* monotonic */
-int64_t poe_epoch_ns(poe_kernel *k);     /* wall clock */
+int64_t poe_now_ns(poe_kernel *k);   /* monotonic */
+int64_t poe_epoch_ns(poe_kernel *k); /* wall clock */
 size_t poe_event_count(const poe_kernel *k);
 /* Due time of the head of the queue, 1; 0 if the queue is empty. */
 int poe_next_event_epoch_ns(poe_kernel *k, int64_t *out);
@@ -365,9 +373,9 @@ int poe_extref_dec(poe_kernel *k, poe_session *s, poe_name *tag,
 /* ---- selects: of the running session ------------------------------------ */
 
 /* `handle` (a payload) becomes ARG0; a watcher of that mode is replaced. */
-int poe_select_watch(poe_kernel *k, int fd, enum poe_mode mode,
-                     poe_name *event, struct poe_origin origin,
-                     struct poe_value handle, struct poe_payload args);
+int poe_select_watch(poe_kernel *k, int fd, enum poe_mode mode, poe_name *event,
+                     struct poe_origin origin, struct poe_value handle,
+                     struct poe_payload args);
 int poe_select_ignore(poe_kernel *k, int fd, enum poe_mode mode);
 /* 1, or 0 if the session does not watch fd in that mode. */
 int poe_select_pause(poe_kernel *k, int fd, enum poe_mode mode);
@@ -385,6 +393,8 @@ int poe_sig_watch(poe_kernel *k, poe_name *signal, poe_name *event,
                   struct poe_origin origin, struct poe_payload args);
 int poe_sig_ignore(poe_kernel *k, poe_name *signal);
 void poe_sig_handled(poe_kernel *k);
+/* A system's signal by name ("TERM"), into buf if it has none of its own. */
+const char *poe_signal_name(int signum, char buf[16]);
 int poe_signal(poe_kernel *k, poe_session *dest, poe_name *signal,
                struct poe_origin origin, struct poe_payload args);
 

@@ -120,11 +120,11 @@ void poe__child_update(poe_kernel *k) {
   if (want == k->children.watching || !k->loop) return;
   k->children.watching = want;
   if (!want) {
-    k->loop_ops->ignore_signal(k->loop, SIGCHLD);
+    poe__loop_ignore_signal(k, SIGCHLD);
     k->signals.os_watched--;
     return;
   }
-  int err = k->loop_ops->watch_signal(k->loop, SIGCHLD);
+  int err = poe__loop_watch_signal(k, SIGCHLD);
   if (err) k->error = err;
   k->signals.os_watched++;
   k->children.reap = 1; /* one may have ended before */

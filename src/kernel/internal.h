@@ -154,7 +154,8 @@ struct poe_kernel {
   unsigned depth;
   unsigned trace, assertions;
   int64_t now_ns;    /* the last reading; never falls */
-  int64_t offset_ns; /* wall clock minus monotonic, at the last reading */
+  int64_t offset_ns; /* wall clock minus monotonic, when both were read */
+  int64_t offset_at_ns; /* which was then */
 
   /* the slice: see kernel.c */
   int64_t slice_ns;  /* timers due by then belong to it */
@@ -185,6 +186,7 @@ struct poe_kernel {
 
   const struct poe_loop_ops *loop_ops;
   poe_loop *loop; /* NULL until first needed */
+  struct poe__selfpipe *selfpipe; /* if the loop does not catch signals */
   struct poe_clock clock;
   int64_t virtual_ns, virtual_epoch_ns;
   char id[96];
@@ -232,6 +234,7 @@ static inline void poe__name_drop(poe_kernel *k, uint32_t id) {
 /* clock.c: a fresh reading of both clocks into now_ns and offset_ns. */
 int64_t poe__now(poe_kernel *k);
 int64_t poe__to_epoch(const poe_kernel *k, int64_t mono_ns);
+void poe__refresh_offset(poe_kernel *k);
 void poe__clock_init(poe_kernel *k, const struct poe_clock *clock);
 
 /* event.c */
@@ -332,7 +335,6 @@ void poe__signal_die_up(poe_kernel *k, poe_session *first,
                         struct poe_value *exception);
 void poe__signal_collect(poe_kernel *k);
 int poe__signal_is_watched(poe_kernel *k, const poe_name *signal);
-const char *poe__signal_name(int signum, char buf[16]);
 
 /* child.c */
 void poe__child_init(poe_kernel *k);
@@ -348,6 +350,14 @@ void poe__child_update(poe_kernel *k);
 
 /* kernel.c */
 int poe__loop_open(poe_kernel *k);
+
+/* selfpipe.c: a signal by way of the loop, or of a pipe of the kernel's. */
+int poe__loop_watch_signal(poe_kernel *k, int signum);
+void poe__loop_ignore_signal(poe_kernel *k, int signum);
+int poe__loop_forked(poe_kernel *k);
+void poe__loop_close(poe_kernel *k);
+/* Was it that pipe that is ready?  Then it has been read. */
+int poe__loop_took_signals(poe_kernel *k, int fd);
 
 /* the bridges */
 extern const struct poe_loop_ops poe__loop_uv, poe__loop_poll,

@@ -29,19 +29,19 @@ static void make_id(poe_kernel *k) {
   gethostname(host, sizeof host - 1);
   k->pid = getpid();
   snprintf(k->id, sizeof k->id, "%s-%08llx-%08x-%08x", host,
-           (unsigned long long)(poe_epoch_ns(k) / 1000000000),
-           (unsigned)k->pid, ++k->forks);
+           (unsigned long long)(poe_epoch_ns(k) / 1000000000), (unsigned)k->pid,
+           ++k->forks);
 }
 
 static int make_names(poe_kernel *k) {
   const struct {
     poe_name **at;
     const char *text;
-  } names[] = {{&k->n_start, "_start"},     {&k->n_stop, "_stop"},
-               {&k->n_child, "_child"},     {&k->n_parent, "_parent"},
+  } names[] = {{&k->n_start, "_start"},        {&k->n_stop, "_stop"},
+               {&k->n_child, "_child"},        {&k->n_parent, "_parent"},
                {&k->n_gc, "_garbage_collect"}, {&k->n_idle, "IDLE"},
-               {&k->n_zombie, "ZOMBIE"},    {&k->n_die, "DIE"},
-               {&k->n_chld, "CHLD"},        {&k->n_uidestroy, "UIDESTROY"}};
+               {&k->n_zombie, "ZOMBIE"},       {&k->n_die, "DIE"},
+               {&k->n_chld, "CHLD"},           {&k->n_uidestroy, "UIDESTROY"}};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
     *names[i].at = poe_name_get(k, names[i].text, strlen(names[i].text));
     if (!*names[i].at) return -ENOMEM;
@@ -83,10 +83,9 @@ int poe_kernel_new(const struct poe_config *config, poe_kernel **out) {
 }
 
 static void drop_names(poe_kernel *k) {
-  poe_name **const names[] = {&k->n_start, &k->n_stop, &k->n_child,
-                              &k->n_parent, &k->n_gc, &k->n_idle,
-                              &k->n_zombie, &k->n_die, &k->n_chld,
-                              &k->n_uidestroy};
+  poe_name **const names[] = {
+      &k->n_start, &k->n_stop,   &k->n_child, &k->n_parent, &k->n_gc,
+      &k->n_idle,  &k->n_zombie, &k->n_die,   &k->n_chld,   &k->n_uidestroy};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
     poe_name_unref(k, *names[i]);
 }
@@ -103,7 +102,7 @@ void poe_kernel_free(poe_kernel *k) {
   poe__child_fini(k);
   drop_names(k);
   poe__name_fini(k);
-  if (k->loop) k->loop_ops->close(k->loop);
+  poe__loop_close(k);
   poe__alloc_fini(k);
   poe_kernel proto = {.alloc = k->alloc, .alloc_ud = k->alloc_ud};
   poe__free(&proto, k, sizeof *k);
@@ -218,6 +217,7 @@ static int64_t time_to_wait(poe_kernel *k) {
 /* Can the loop have anything to say that is worth a system call now? */
 static int loop_is_due(poe_kernel *k, int64_t wait) {
   if (wait != 0 || k->selects.count || k->children.reap) return 1;
+  if (k->loop_ops->is_shared) return 1;
   if (!k->signals.os_watched) return 0;
   return poe__now(k) - k->polled_ns >= POE__SHARE_NS;
 }
@@ -227,8 +227,7 @@ static int wait_virtually(poe_kernel *k, int64_t wait) {
   struct head h;
   int err = k->loop_ops->wait(k->loop, wait < 0 ? -1 : 0);
   if (err || wait <= 0) return err;
-  if (k->selects.nready || k->signals.any_caught || !find_head(k, &h))
-    return 0;
+  if (k->selects.nready || k->signals.any_caught || !find_head(k, &h)) return 0;
   k->clock.jump(k->clock.ud, h.due_ns);
   return 0;
 }
@@ -283,7 +282,8 @@ static void dispatch_head(poe_kernel *k, struct head *h) {
 /* Has this slice had its share?  The clock is read now and then only. */
 static int share_is_used(poe_kernel *k, unsigned dispatched, int64_t *began) {
   if (dispatched % POE__SHARE_EVENTS) return 0;
-  if (!k->selects.count && !k->signals.os_watched) return 0;
+  if (!k->selects.count && !k->signals.os_watched && !k->loop_ops->is_shared)
+    return 0;
   int64_t now = poe__now(k);
   if (!*began) *began = now;
   return now - *began >= POE__SHARE_NS;
@@ -308,10 +308,11 @@ static int take_error(poe_kernel *k) {
   return err;
 }
 
-/* With a post at hand and nothing watched, the loop has nothing to say. */
+/* With a post at hand and nothing watched, the loop has nothing to say, unless
+   others live on it. */
 static int needs_no_loop(poe_kernel *k) {
   return !k->selects.count && !k->signals.os_watched && !k->children.reap &&
-         live_post(k);
+         !k->loop_ops->is_shared && live_post(k);
 }
 
 static int look_around(poe_kernel *k) {
@@ -381,7 +382,7 @@ int poe_kernel_has_forked(poe_kernel *k) {
   k->selects.nready = 0;
   memset(k->signals.caught, 0, sizeof k->signals.caught);
   k->signals.any_caught = 0;
-  return k->loop ? k->loop_ops->forked(k->loop) : 0;
+  return k->loop ? poe__loop_forked(k) : 0;
 }
 
 int64_t poe_kernel_fork(poe_kernel *k) {
@@ -401,6 +402,7 @@ int64_t poe_kernel_fork(poe_kernel *k) {
 /* ---- look-up ------------------------------------------------------------------------------ */
 
 const char *poe_kernel_id(const poe_kernel *k) { return k->id; }
+void *poe_kernel_host(const poe_kernel *k) { return k->ud; }
 poe_session *poe_kernel_session(poe_kernel *k) { return &k->root; }
 const struct poe_frame *poe_kernel_frame(const poe_kernel *k) {
   return k->frame;

@@ -352,6 +352,7 @@ int poe_select_resume(poe_kernel *k, int fd, enum poe_mode mode) {
 
 void poe_loop_ready(poe_kernel *k, int fd, unsigned mask) {
   struct poe__selects *s = &k->selects;
+  if (POE__UNLIKELY(k->selfpipe) && poe__loop_took_signals(k, fd)) return;
   /* Out of memory: readiness is a level, the next wait tells it again. */
   if (poe__grow(k, (void **)&s->ready, sizeof *s->ready, &s->ready_room,
                 s->nready + 1))

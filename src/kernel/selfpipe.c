@@ -82,3 +82,64 @@ int poe__selfpipe_forked(struct poe__selfpipe *p) {
     if (p->watched[s]) write_end[s] = p->wr;
   return 0;
 }
+
+/* ---- the kernel's own, for loops that do not catch signals ---------------- */
+
+static int watch_pipe(poe_kernel *k) {
+  return k->loop_ops->watch_fd(k->loop, k->selfpipe->rd, 1u << POE_RD);
+}
+
+static int open_own(poe_kernel *k) {
+  if (k->selfpipe) return 0;
+  struct poe__selfpipe *p = poe__zalloc(k, sizeof *p);
+  if (!p) return -ENOMEM;
+  int err = poe__selfpipe_open(p);
+  if (!err) {
+    k->selfpipe = p;
+    err = watch_pipe(k);
+  }
+  if (!err) return 0;
+  k->selfpipe = NULL;
+  poe__selfpipe_close(p);
+  poe__free(k, p, sizeof *p);
+  return err;
+}
+
+int poe__loop_watch_signal(poe_kernel *k, int signum) {
+  if (k->loop_ops->watch_signal)
+    return k->loop_ops->watch_signal(k->loop, signum);
+  int err = open_own(k);
+  return err ? err : poe__selfpipe_watch(k->selfpipe, signum);
+}
+
+void poe__loop_ignore_signal(poe_kernel *k, int signum) {
+  if (k->loop_ops->ignore_signal)
+    k->loop_ops->ignore_signal(k->loop, signum);
+  else if (k->selfpipe)
+    poe__selfpipe_ignore(k->selfpipe, signum);
+}
+
+int poe__loop_took_signals(poe_kernel *k, int fd) {
+  if (fd != k->selfpipe->rd) return 0;
+  poe__selfpipe_read(k, k->selfpipe);
+  return 1;
+}
+
+int poe__loop_forked(poe_kernel *k) {
+  int err = k->loop_ops->forked(k->loop);
+  if (err || !k->selfpipe) return err;
+  k->loop_ops->ignore_fd(k->loop, k->selfpipe->rd);
+  err = poe__selfpipe_forked(k->selfpipe);
+  return err ? err : watch_pipe(k);
+}
+
+void poe__loop_close(poe_kernel *k) {
+  struct poe__selfpipe *p = k->selfpipe;
+  if (p) {
+    k->loop_ops->ignore_fd(k->loop, p->rd);
+    k->selfpipe = NULL;
+    poe__selfpipe_close(p);
+    poe__free(k, p, sizeof *p);
+  }
+  if (k->loop) k->loop_ops->close(k->loop);
+}

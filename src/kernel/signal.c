@@ -56,14 +56,14 @@ static const struct {
 
 #define SYSTEM_SIGNALS (sizeof system_signals / sizeof *system_signals)
 
+/* RTMIN, and RTMIN+1 and so on, each in one spelling only. */
 static int realtime_number(const char *name) {
+  if (strncmp(name, "RTMIN", 5) != 0) return 0;
+  if (name[5] == '\0') return SIGRTMIN;
+  if (name[5] != '+' || name[6] < '1' || name[6] > '9') return 0;
   char *end;
-  if (strncmp(name, "RTMIN", 5) == 0) {
-    long n = name[5] == '+' ? strtol(name + 6, &end, 10) : 0;
-    if (name[5] && (name[5] != '+' || *end)) return 0;
-    return n >= 0 && SIGRTMIN + n <= SIGRTMAX ? SIGRTMIN + (int)n : 0;
-  }
-  return 0;
+  long n = strtol(name + 6, &end, 10);
+  return *end || n > SIGRTMAX - SIGRTMIN ? 0 : SIGRTMIN + (int)n;
 }
 
 static int signal_number(const char *name) {
@@ -73,7 +73,7 @@ static int signal_number(const char *name) {
   return realtime_number(name);
 }
 
-const char *poe__signal_name(int signum, char buf[16]) {
+const char *poe_signal_name(int signum, char buf[16]) {
   for (size_t i = 0; i < SYSTEM_SIGNALS; i++)
     if (system_signals[i].signum == signum) return system_signals[i].name;
   snprintf(buf, 16, signum == SIGRTMIN ? "RTMIN" : "RTMIN+%d",
@@ -148,16 +148,31 @@ static struct watcher *find(poe_kernel *k, const poe_session *s,
   return NULL;
 }
 
+/* Does another name of the system's signal have watchers (IO and POLL)? */
+static int has_twin(poe_kernel *k, const struct record *r) {
+  for (size_t i = 0; i < SYSTEM_SIGNALS; i++) {
+    if (system_signals[i].signum != r->signum) continue;
+    const char *text = system_signals[i].name;
+    const poe_name *name = poe_name_find(k, text, strlen(text));
+    if (name && name != r->name && find_record(k, name)) return 1;
+  }
+  return 0;
+}
+
 /* CHLD is child.c's to register: it needs it for watched pids too. */
+static int is_ours(poe_kernel *k, const struct record *r) {
+  return r->signum != SIGCHLD && is_catchable(r->signum) && !has_twin(k, r);
+}
+
 static int os_watch(poe_kernel *k, const struct record *r) {
-  if (r->signum == SIGCHLD || !is_catchable(r->signum)) return 0;
+  if (!is_ours(k, r)) return 0;
   int err = k->loop_ops->watch_signal(k->loop, r->signum);
   if (!err) k->signals.os_watched++;
   return err;
 }
 
 static void os_ignore(poe_kernel *k, const struct record *r) {
-  if (r->signum == SIGCHLD || !is_catchable(r->signum)) return;
+  if (!is_ours(k, r)) return;
   k->loop_ops->ignore_signal(k->loop, r->signum);
   k->signals.os_watched--;
   if (r->signum == SIGPIPE) ignore_pipe();
@@ -298,12 +313,25 @@ void poe_loop_caught(poe_kernel *k, int signum) {
   k->signals.any_caught = 1;
 }
 
-static void queue_caught(poe_kernel *k, int signum) {
-  char buf[16];
-  const char *text = poe__signal_name(signum, buf);
+static void queue_by_name(poe_kernel *k, const char *text) {
   poe_name *name = poe_name_get(k, text, strlen(text));
   if (!name || poe__signal_queue(k, &k->root, name)) k->error = -ENOMEM;
   if (name) poe_name_unref(k, name);
+}
+
+/* By each of its names that is watched; by its first one if none is. */
+static void queue_caught(poe_kernel *k, int signum) {
+  char buf[16];
+  int any = 0;
+  for (size_t i = 0; i < SYSTEM_SIGNALS; i++) {
+    const char *text = system_signals[i].name;
+    if (system_signals[i].signum != signum) continue;
+    const poe_name *name = poe_name_find(k, text, strlen(text));
+    if (!name || !find_record(k, name)) continue;
+    queue_by_name(k, text);
+    any = 1;
+  }
+  if (!any) queue_by_name(k, poe__signal_name(signum, buf));
 }
 
 void poe__signal_collect(poe_kernel *k) {
