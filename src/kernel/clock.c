@@ -29,7 +29,7 @@ void poe__clock_init(poe_kernel *k, const struct poe_clock *clock) {
   k->clock = clock ? *clock : system_clock;
   int64_t mono, epoch;
   k->clock.sample(k->clock.ud, &mono, &epoch);
-  k->now_ns = mono;
+  k->now_ns = k->offset_at_ns = mono;
   k->offset_ns = epoch - mono;
 }
 
@@ -44,6 +44,7 @@ int64_t poe__now(poe_kernel *k) {
   k->clock.sample(k->clock.ud, &mono, &epoch);
   if (mono > k->now_ns) k->now_ns = mono;
   k->offset_ns = epoch - mono;
+  k->offset_at_ns = k->now_ns;
   return k->now_ns;
 }
 
@@ -54,7 +55,14 @@ int64_t poe_epoch_ns(poe_kernel *k) {
   k->clock.sample(k->clock.ud, &mono, &epoch);
   if (mono > k->now_ns) k->now_ns = mono;
   k->offset_ns = epoch - mono;
+  k->offset_at_ns = k->now_ns;
   return epoch;
+}
+
+/* What the wall clock shows beside the monotonic one does not change fast:
+   a reading serves for a millisecond. */
+void poe__refresh_offset(poe_kernel *k) {
+  if (k->now_ns - k->offset_at_ns > 1000000) poe_epoch_ns(k);
 }
 
 int64_t poe__to_epoch(const poe_kernel *k, int64_t mono_ns) {

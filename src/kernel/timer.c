@@ -56,7 +56,7 @@ void poe__timer_set_index(struct poe__timer *t, uint32_t index) {
 static int64_t due_epoch(poe_kernel *k, const struct poe__timer *t) {
   int64_t due = heap_of(k, t)->node[t->index].due_ns;
   if (t->is_alarm) return due;
-  poe_epoch_ns(k); /* refresh the offset */
+  poe__refresh_offset(k);
   return poe__to_epoch(k, due);
 }
 
