@@ -113,7 +113,7 @@ struct poe__selects {
   size_t always_active;       /* ... and always ready */
   struct poe__ready *ready;
   size_t nready, ready_room;
-  uint32_t pass;              /* stamp of the dispatch pass */
+  uint64_t pass;              /* stamp of the dispatch pass */
 };
 
 #define POE__SIGNALS 65

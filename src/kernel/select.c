@@ -45,7 +45,7 @@ struct watcher {
   int fd;
   enum poe_mode mode;
   int is_paused;
-  uint32_t pass; /* the dispatch pass that made or last ran it */
+  uint64_t pass; /* the dispatch pass that made or last ran it */
   uint32_t holds;
   uint32_t event, file, line;
   struct poe_value handle;
@@ -398,17 +398,18 @@ static void run_watcher(poe_kernel *k, struct watcher *w) {
 }
 
 static struct watcher *next_watcher(struct poe__list *head,
-                                    struct poe__list *from, uint32_t pass) {
+                                    struct poe__list *from, uint64_t pass) {
   for (struct poe__list *n = from->next; n != head; n = n->next) {
     struct watcher *w = POE__ITEM(n, struct watcher, node);
-    if (w->pass != pass && !w->is_paused) return w;
+    /* A pass within this one may have run or made it: then it is not less. */
+    if (w->pass < pass && !w->is_paused) return w;
   }
   return NULL;
 }
 
 /* Run each watcher once that was there when the pass began and still is. */
 static void run_fd(poe_kernel *k, struct poe__fd *e, int mode,
-                   uint32_t pass) {
+                   uint64_t pass) {
   struct poe__list *head = &e->mode[mode], *from = head;
   struct watcher *w;
   e->busy++;
@@ -445,7 +446,7 @@ static void add_always(poe_kernel *k) {
 }
 
 static void run_mode(poe_kernel *k, const struct poe__ready *at, size_t n,
-                     int mode, uint32_t pass) {
+                     int mode, uint64_t pass) {
   int any = 0;
   for (size_t i = 0; i < n; i++) {
     if (!(at[i].mask & 1u << mode)) continue;
@@ -466,7 +467,7 @@ void poe__select_dispatch(poe_kernel *k) {
   s->nready = s->ready_room = 0;
   sort_ready(at, n);
   forget_lost(k, at, n);
-  uint32_t pass = ++s->pass;
+  uint64_t pass = ++s->pass;
   for (int mode = 0; mode < MODES; mode++) run_mode(k, at, n, mode, pass);
   if (s->ready) {
     poe__array_free(k, at, room * sizeof *at);

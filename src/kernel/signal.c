@@ -331,7 +331,7 @@ static void queue_caught(poe_kernel *k, int signum) {
     queue_by_name(k, text);
     any = 1;
   }
-  if (!any) queue_by_name(k, poe__signal_name(signum, buf));
+  if (!any) queue_by_name(k, poe_signal_name(signum, buf));
 }
 
 void poe__signal_collect(poe_kernel *k) {
