@@ -80,9 +80,10 @@ static void remember(lua_State *L, int arg, int fd) {
 static int check_handle(lua_State *L, int arg) {
   int fd;
   if (lua_type(L, arg) == LUA_TNUMBER) {
-    fd = to_fd(L, arg);
-    if (fd < 0 && !lua_isinteger(L, arg)) luaL_typeerror(L, arg, "handle");
-    return fd;
+    int is_integer;
+    lua_tointegerx(L, arg, &is_integer);
+    if (!is_integer) luaL_typeerror(L, arg, "handle");
+    return to_fd(L, arg);
   }
   if (fd_of_file(L, arg, &fd) || fd_of_object(L, arg, &fd)) return fd;
   return luaL_typeerror(L, arg, "handle");
@@ -130,6 +131,15 @@ static void unwatch(struct lpoe *P, lua_State *L, int fd,
   if (!poe_select_is_watched(P->k, fd)) remember(L, 2, -1);
 }
 
+/* An object that has another descriptor by now is not looked for under the old
+   one again: the session's watchers there go. */
+static void leave(struct lpoe *P, int old, int fd) {
+  if (old < 0 || old == fd) return;
+  poe_select_ignore(P->k, old, POE_RD);
+  poe_select_ignore(P->k, old, POE_WR);
+  poe_select_ignore(P->k, old, POE_EX);
+}
+
 static void check_event(lua_State *L, int arg) {
   if (lua_type(L, arg) != LUA_TSTRING) luaL_typeerror(L, arg, "event name");
 }
@@ -141,9 +151,10 @@ static int select_one(lua_State *L, const char *method, enum poe_mode mode) {
     return lpoe_true(L);
   }
   check_event(L, 3);
-  int fd = check_handle(L, 2);
+  int fd = check_handle(L, 2), old = remembered(L, 2);
   int err = watch(P, L, fd, mode, 3, 4);
   if (err) return failed(P, L, err, fd);
+  leave(P, old, fd);
   remember(L, 2, fd);
   return lpoe_true(L);
 }
@@ -182,6 +193,7 @@ static int kernel_select(lua_State *L) {
     }
     int err = watch(P, L, fd, mode, i, 6 <= top ? 6 : top + 1);
     if (err) return failed(P, L, err, fd);
+    leave(P, old, fd);
     remember(L, 2, fd);
   }
   return lpoe_true(L);
