@@ -115,19 +115,22 @@ static int chld_is_watched(poe_kernel *k) {
   return poe__signal_is_watched(k, k->n_chld);
 }
 
-void poe__child_update(poe_kernel *k) {
-  int want = k->children.watchers.count > 0 || chld_is_watched(k);
-  if (want == k->children.watching || !k->loop) return;
-  k->children.watching = want;
-  if (!want) {
-    poe__loop_ignore_signal(k, SIGCHLD);
-    k->signals.os_watched--;
-    return;
-  }
+int poe__child_listen(poe_kernel *k) {
+  if (k->children.watching) return 0;
   int err = poe__loop_watch_signal(k, SIGCHLD);
-  if (err) k->error = err;
+  if (err) return err;
+  k->children.watching = 1;
   k->signals.os_watched++;
   k->children.reap = 1; /* one may have ended before */
+  return 0;
+}
+
+void poe__child_update(poe_kernel *k) {
+  if (!k->children.watching || k->children.watchers.count > 0) return;
+  if (chld_is_watched(k)) return;
+  k->children.watching = 0;
+  k->signals.os_watched--;
+  poe__loop_ignore_signal(k, SIGCHLD);
 }
 
 static struct watcher *make_watcher(poe_kernel *k, poe_session *s,
@@ -164,12 +167,15 @@ int poe_sig_child(poe_kernel *k, int64_t pid, poe_name *event,
   poe_session *s = poe_active_session(k);
   if (!poe__session_can_own(s)) return -ESRCH;
   if (pid <= 0 || pid > INT32_MAX || !is_child((pid_t)pid)) return -ECHILD;
+  int err = poe__child_listen(k);
+  if (err) return err;
   struct watcher *old = find(k, s, (pid_t)pid);
   struct watcher *w = make_watcher(k, s, args);
   struct record *r = w ? find_record(k, (pid_t)pid) : NULL;
   if (w && !r) r = make_record(k, (pid_t)pid);
   if (!r) {
     if (w) poe__free(k, w, sizeof *w + w->n * 8u);
+    poe__child_update(k);
     return -ENOMEM;
   }
   w->event = poe__name_keep(event);
@@ -178,7 +184,6 @@ int poe_sig_child(poe_kernel *k, int64_t pid, poe_name *event,
   w->line = origin.line;
   link_watcher(k, w, r);
   if (old) poe__child_drop(k, &old->owned);
-  poe__child_update(k);
   k->children.reap = 1;
   return 0;
 }

@@ -345,7 +345,8 @@ void poe__child_reap(poe_kernel *k);
 void poe__child_forked_off(poe_kernel *k, pid_t pid);
 void poe__child_has_forked(poe_kernel *k);
 void poe__child_report_left(poe_kernel *k);
-/* SIGCHLD is needed as long as a pid or CHLD itself is watched. */
+/* SIGCHLD is listened to as long as a pid or CHLD itself is watched. */
+int poe__child_listen(poe_kernel *k);
 void poe__child_update(poe_kernel *k);
 
 /* kernel.c */

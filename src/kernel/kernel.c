@@ -126,7 +126,7 @@ int poe__loop_open(poe_kernel *k) {
 int poe_kernel_set_loop(poe_kernel *k, const struct poe_loop_ops *ops) {
   if (ops == k->loop_ops) return 0;
   if (k->loop) return -EBUSY;
-  k->loop_ops = ops;
+  if (ops) k->loop_ops = ops;
   return 0;
 }
 
@@ -205,6 +205,7 @@ static void test_idle(poe_kernel *k) {
 static int64_t time_to_wait(poe_kernel *k) {
   struct head h;
   if (k->slice_open || k->selects.always_active || k->children.reap) return 0;
+  if (k->error) return 0; /* to be told, not slept over */
   if (!find_head(k, &h)) return -1;
   if (h.post) return 0;
   int64_t wait = h.due_ns - poe__now(k);
@@ -328,6 +329,10 @@ static int look_around(poe_kernel *k) {
 }
 
 static int one_slice(poe_kernel *k) {
+  if (POE__UNLIKELY(k->has_exception)) { /* from before the run */
+    poe_kernel_stop(k);
+    return take_error(k);
+  }
   int err = needs_no_loop(k) ? 0 : look_around(k);
   if (err) return err;
   dispatch_due(k);

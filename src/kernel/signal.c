@@ -165,15 +165,16 @@ static int is_ours(poe_kernel *k, const struct record *r) {
 }
 
 static int os_watch(poe_kernel *k, const struct record *r) {
+  if (r->signum == SIGCHLD) return poe__child_listen(k);
   if (!is_ours(k, r)) return 0;
-  int err = k->loop_ops->watch_signal(k->loop, r->signum);
+  int err = poe__loop_watch_signal(k, r->signum);
   if (!err) k->signals.os_watched++;
   return err;
 }
 
 static void os_ignore(poe_kernel *k, const struct record *r) {
   if (!is_ours(k, r)) return;
-  k->loop_ops->ignore_signal(k->loop, r->signum);
+  poe__loop_ignore_signal(k, r->signum);
   k->signals.os_watched--;
   if (r->signum == SIGPIPE) ignore_pipe();
 }
@@ -271,7 +272,6 @@ int poe_sig_watch(poe_kernel *k, poe_name *signal, poe_name *event,
   if (old) poe__signal_drop(k, &old->owned);
   poe__map_add(&k->signals.watchers, &w->link);
   poe__list_push(&s->owned, &w->owned.node);
-  if (r->signum == SIGCHLD) poe__child_update(k);
   POE__TRACE(k, POE_TRACE_SIGNALS, "<sg> %s watches signal %s",
              poe__label(s), signal->text);
   return 0;
@@ -290,7 +290,7 @@ int poe_signal(poe_kernel *k, poe_session *dest, poe_name *signal,
                struct poe_origin origin, struct poe_payload args) {
   if (poe__session_accepts(dest)) return -ESRCH;
   struct poe__send send = {.dest = dest,
-                           .source = &k->root,
+                           .source = poe_active_session(k),
                            .event = canonical(k, signal),
                            .from = poe__active_event(k),
                            .origin = origin,
