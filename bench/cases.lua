@@ -26,19 +26,19 @@ return {
   {
     name = "yield", gate = 1250,
     metrics = { ns("yield: one session to itself", { poe = 120, limit = 1.3 }) },
-    counted = { fast = { 20000, 60000 }, slow = { 500, 1500 } },
+    counted = { fast = { 10000, 30000 }, slow = { 500, 1500 } },
   },
   {
     name = "pingpong", gate = 1500,
     metrics = {
       ns("ping-pong: two sessions, 2 arguments", { poe = 110, limit = 1.3 }),
     },
-    counted = { fast = { 20000, 60000 }, slow = { 500, 1500 } },
+    counted = { fast = { 10000, 30000 }, slow = { 500, 1500 } },
   },
   {
     name = "fanout", gate = 1600,
     metrics = { ns("fan-out: 1 to 1,000 sessions", { poe = 100 }) },
-    counted = { fast = { 20000, 60000 }, slow = { 1000, 3000 } },
+    counted = { fast = { 10000, 30000 }, slow = { 1000, 3000 } },
     growth = { title = "sessions", sizes = { 1000, 10000, 100000, 1000000 } },
   },
   {
@@ -51,7 +51,7 @@ return {
       { key = "kept", title = "backlog: bytes an event kept afterwards",
         unit = "B", aims = { most = 10 } },
     },
-    counted = { fast = { 20000, 60000 }, slow = { 1000, 3000 }, whole = true },
+    counted = { fast = { 10000, 30000 }, slow = { 1000, 3000 }, whole = true },
     growth = {
       title = "queued events", sizes = { 1000, 10000, 100000, 1000000 },
       is_count = true,
@@ -70,7 +70,7 @@ return {
     metrics = {
       ns("call, to another session and back", { poe = 40, limit = 1.3 }),
     },
-    counted = { fast = { 20000, 60000 }, slow = { 1000, 3000 } },
+    counted = { fast = { 10000, 30000 }, slow = { 1000, 3000 } },
   },
   {
     name = "timer_cancel", gate = 2400,
@@ -80,7 +80,7 @@ return {
       { key = "bytes", title = "bytes a pending timer", unit = "B",
         aims = { most = 150 } },
     },
-    counted = { fast = { 20000, 60000 } },
+    counted = { fast = { 10000, 30000 } },
     growth = { title = "timers", sizes = { 1000, 10000, 100000, 1000000 } },
   },
   {
@@ -88,7 +88,7 @@ return {
     metrics = {
       ns("timer adjust, 100,000 pending", { limit = 1.26, most = 500 }),
     },
-    counted = { fast = { 20000, 60000 } },
+    counted = { fast = { 10000, 30000 } },
   },
   {
     name = "timer_fire",
@@ -123,7 +123,7 @@ return {
   {
     name = "select",
     metrics = { ns("select: ten ready descriptors of ten, a delivery") },
-    counted = { fast = { 20000, 60000 }, slow = { 1000, 3000 } },
+    counted = { fast = { 10000, 30000 }, slow = { 1000, 3000 } },
     growth = {
       title = "descriptors, ten of them active",
       sizes = { 10, 100, 1000, 4000, 9000 },
@@ -132,7 +132,7 @@ return {
   {
     name = "signal",
     metrics = { ns("signal: to itself, watched") },
-    counted = { fast = { 20000, 60000 }, slow = { 1000, 3000 } },
+    counted = { fast = { 10000, 30000 }, slow = { 1000, 3000 } },
   },
   {
     name = "echo", kind = "server", load = { "-n", 60000 },

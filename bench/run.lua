@@ -9,6 +9,7 @@ local json = dofile(here .. "lib/json.lua")
 local report = dofile(here .. "lib/report.lua")
 local programs = dofile(here .. "lib/programs.lua")
 local callgrind = dofile(here .. "lib/callgrind.lua")
+local merge = dofile(here .. "lib/merge.lua")
 
 local USAGE = [[
 usage: lua5.4 bench/run.lua [options]
@@ -18,6 +19,7 @@ usage: lua5.4 bench/run.lua [options]
   --quick          a tenth of the operations, one round
   --instructions   count instructions with callgrind too
   --sizes          cost against size too
+  --add            keep what build/bench.json has and this run has not
   --pin CPU        bind the measured programs to this CPU
   --list           print the cases and peers
 ]]
@@ -38,7 +40,9 @@ local readers = {
   cases = set_of, peers = set_of, pin = tostring,
   rounds = function(text) return math.tointeger(tonumber(text)) end,
 }
-local flags = { quick = true, instructions = true, sizes = true, list = true }
+local flags = {
+  quick = true, instructions = true, sizes = true, list = true, add = true,
+}
 
 local function parse(words)
   local options = {}
@@ -208,16 +212,28 @@ local function machine()
   )
 end
 
-local function head(peers, missing, options)
-  local lines = {
-    ("%s; %s. Rounds: %d, programs in turn%s."):format(
-      os.date "!%Y-%m-%d %H:%M UTC", machine(), options.rounds,
-      options.pin ~= "" and ", " .. options.pin or ", not pinned"
-    ),
-    "",
-  }
-  for _, peer in ipairs(peers) do
-    lines[#lines + 1] = ("* %s: %s"):format(peer.title, peer.version_text)
+--- The former run's results and head are joined to those of now.
+local function add_former(run)
+  local file = io.open(shell.path "build/bench.json")
+  if not file then return end
+  local former = json.decode(file:read "a")
+  file:close()
+  merge.results(run.cases, former.cases)
+  for name, version in pairs(former.versions) do
+    run.versions[name] = run.versions[name] or version
+  end
+  run.runs = former.runs or {}
+end
+
+local function head(run, missing)
+  local lines = { "Measured in one go each, programs in turn:", "" }
+  for _, line in ipairs(run.runs) do lines[#lines + 1] = "* " .. line end
+  lines[#lines + 1] = "\nVersions:\n"
+  for _, peer in ipairs(dofile(here .. "peers.lua")) do
+    local version = run.versions[peer.name]
+    if version then
+      lines[#lines + 1] = ("* %s: %s"):format(peer.title, version)
+    end
   end
   if #missing > 0 then
     lines[#lines + 1] = "* not installed, skipped: " ..
@@ -226,14 +242,24 @@ local function head(peers, missing, options)
   return lines
 end
 
-local function write_all(cases, results, opening, peers)
+--- All cases that there are results for.
+local function measured_cases(results)
+  local cases = {}
+  for _, case in ipairs(dofile(here .. "cases.lua")) do
+    if results[case.name] then cases[#cases + 1] = case end
+  end
+  return cases
+end
+
+local function write_all(run, missing)
+  local cases, results = measured_cases(run.cases), run.cases
   local lines = {}
   local function add(more, title)
     if #more == 0 then return end
     if title then lines[#lines + 1] = "\n## " .. title .. "\n" end
     table.move(more, 1, #more, #lines + 1, lines)
   end
-  add(opening)
+  add(head(run, missing))
   add(report.summary(cases, results), "Summary")
   add(report.gates(cases, results), "Instructions an operation")
   add(report.growth(cases, results), "Cost against size")
@@ -241,12 +267,21 @@ local function write_all(cases, results, opening, peers)
   local text = table.concat(lines, "\n") .. "\n"
   io.stdout:write(text)
   shell.write("build/bench.md", text)
-  local versions = {}
-  for _, peer in ipairs(peers) do versions[peer.name] = peer.version_text end
-  shell.write("build/bench.json", json.encode {
-    date = os.date "!%Y-%m-%dT%H:%M:%SZ", machine = machine(),
-    versions = versions, cases = results,
-  })
+  shell.write("build/bench.json", json.encode(run))
+end
+
+--- What is said of this run above the tables.
+local function description(options)
+  local what = {}
+  for name in pairs(options.cases or {}) do what[#what + 1] = name end
+  for name in pairs(options.peers or {}) do what[#what + 1] = name end
+  table.sort(what)
+  return ("%s; %s; %d rounds%s%s%s"):format(
+    os.date "!%Y-%m-%d %H:%M UTC", machine(), options.rounds,
+    options.pin ~= "" and ", " .. options.pin or ", not pinned",
+    options.quick and ", quick" or "",
+    #what > 0 and ", of " .. table.concat(what, ", ") or ""
+  )
 end
 
 local function main()
@@ -260,12 +295,20 @@ local function main()
     options.instructions = false
     missing[#missing + 1] = "valgrind (no instructions counted)"
   end
-  local opening = head(peers, missing, options)
-  local results = {}
-  for _, case in ipairs(cases) do
-    results[case.name] = run_case(case, peers, options)
+  local run = {
+    date = os.date "!%Y-%m-%dT%H:%M:%SZ", machine = machine(),
+    versions = {}, runs = {}, cases = {},
+  }
+  local line = description(options)
+  for _, peer in ipairs(peers) do
+    run.versions[peer.name] = peer.version_text
   end
-  write_all(cases, results, opening, peers)
+  for _, case in ipairs(cases) do
+    run.cases[case.name] = run_case(case, peers, options)
+  end
+  if options.add then add_former(run) end
+  run.runs[#run.runs + 1] = line
+  write_all(run, missing)
 end
 
 main()

@@ -1,5 +1,7 @@
--- Draws the figures of build/bench.json: one SVG a case, horizontal bars on a
--- logarithmic scale, into bench/plot/.
+-- Publishes the last run of `make bench`: puts the tables of build/bench.md
+-- between the marks in bench/README.md, and draws the figures of
+-- build/bench.json, one SVG each, horizontal bars on a logarithmic scale, into
+-- bench/plot/.
 
 local here = arg[0]:match(".*/") or "./"
 local shell = dofile(here .. "lib/shell.lua")
@@ -56,17 +58,34 @@ local function draw(metric, rows)
   return table.concat(lines, "\n")
 end
 
-local file = assert(io.open(shell.path "build/bench.json"))
-local results = json.decode(file:read "a").cases
-file:close()
-shell.read "mkdir -p bench/plot"
-for _, case in ipairs(dofile(here .. "cases.lua")) do
-  local result = results[case.name]
-  for i, metric in ipairs(result and case.metrics or {}) do
-    local rows = drawable(result.metrics[metric.key])
-    if #rows > 1 then
-      local name = i == 1 and case.name or case.name .. "-" .. metric.key
-      shell.write("bench/plot/" .. name .. ".svg", draw(metric, rows))
+local function read(name)
+  local file = assert(io.open(shell.path(name)))
+  local text = file:read "a"
+  file:close()
+  return text
+end
+
+--- Draws every figure that more than one program has; returns the links.
+local function draw_all()
+  local results = json.decode(read "build/bench.json").cases
+  local links = {}
+  shell.read "mkdir -p bench/plot"
+  for _, case in ipairs(dofile(here .. "cases.lua")) do
+    local result = results[case.name]
+    for i, metric in ipairs(result and case.metrics or {}) do
+      local rows = drawable(result.metrics[metric.key])
+      if #rows > 1 then
+        local name = i == 1 and case.name or case.name .. "-" .. metric.key
+        shell.write("bench/plot/" .. name .. ".svg", draw(metric, rows))
+        links[#links + 1] = ("![%s](plot/%s.svg)"):format(metric.title, name)
+      end
     end
   end
+  return links
 end
+
+local readme = read "bench/README.md"
+local before, after = readme:match "^(.-<!%-%- results %-%->\n).-(<!%-%- end.*)$"
+local tables = read("build/bench.md"):gsub("\n## Every program.*$", "")
+shell.write("bench/README.md", before .. "\n" .. tables .. "\n## Plots\n\n" ..
+  table.concat(draw_all(), "\n") .. "\n\n" .. after)
