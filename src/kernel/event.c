@@ -298,10 +298,12 @@ int poe_call(poe_kernel *k, poe_session *dest, poe_name *event,
   struct poe_dispatch d = {.direct = direct};
   struct poe_value exception = {0};
   poe_name_ref(event); /* the caller's may be dropped by its own handler */
+  if (origin.file) poe_name_ref(origin.file);
   enum poe_outcome outcome = poe__dispatch(k, &f, &d, &exception);
   int err = 0;
   if (outcome == POE_UNHANDLED) err = -ENOSYS;
   if (outcome == POE_DIED) err = call_died(k, &f, is_self, &exception, error);
+  poe_name_unref(k, origin.file);
   poe_name_unref(k, event);
   return err;
 }

@@ -129,11 +129,14 @@ static enum poe_outcome tell(poe_kernel *k, poe_session *dest,
   struct poe_value exception = {0};
   if (dest->flags & (POE__IS_ROOT | POE__DEAD)) return POE_UNHANDLED;
   if (!result) result = &exception;
+  poe_name *file = f->file; /* the host may let it go meanwhile */
+  if (file) poe_name_ref(file);
   enum poe_outcome outcome = poe__dispatch(k, f, d, result);
   if (outcome == POE_DIED && f->type != POE_EV_STOP) {
     poe__died(k, f, result);
     result->n = 0;
   }
+  poe_name_unref(k, file);
   return outcome;
 }
 
@@ -377,10 +380,12 @@ int poe_detach_myself(poe_kernel *k, struct poe_origin origin) {
   if (!old || old == &k->root) return -EPERM;
   poe__session_hold(me);
   poe__session_hold(old);
+  if (origin.file) poe_name_ref(origin.file);
   if (!(k->frame->active_type & POE_EV_START))
     tell_parent(k, old, "lose", me, &nothing, origin);
   if (me->parent == old) tell_child(k, me, old, &k->root, origin);
   if (me->parent == old) move_child(k, me, &k->root);
+  poe_name_unref(k, origin.file);
   poe__session_release(k, old);
   poe__session_release(k, me);
   return 0;
@@ -392,9 +397,11 @@ int poe_detach_child(poe_kernel *k, poe_session *child,
   if (me == &k->root || child->parent != me) return -EPERM;
   poe__session_hold(child);
   poe__session_hold(me);
+  if (origin.file) poe_name_ref(origin.file);
   tell_parent(k, me, "lose", child, &nothing, origin);
   if (child->parent == me) tell_child(k, child, me, &k->root, origin);
   if (child->parent == me) move_child(k, child, &k->root);
+  poe_name_unref(k, origin.file);
   poe__session_release(k, me);
   poe__session_release(k, child);
   return 0;
