@@ -137,7 +137,13 @@ static int refcount(lua_State *L,
   if (s) {
     poe_name *tag = lpoe_check_name(P, L, 3, "tag");
     err = change(P->k, s, tag, &count);
+    int is_asserted = poe_assert_mask(P->k) & POE_ASSERT_DATA;
+    int64_t undone;
+    if (!err && count < 0 && is_asserted) poe_extref_inc(P->k, s, tag, &undone);
     poe_name_unref(P->k, tag);
+    if (!err && count < 0 && is_asserted)
+      return luaL_error(L, "<dt> decrementing tag '%s' that session %I does "
+                        "not have", lua_tostring(L, 3), (LUAI_UACINT)id);
   }
   if (err)
     return lpoe_fail(P, L, -err, POE_ASSERT_DATA, "no such session: %I",

@@ -1,0 +1,302 @@
+-- Section K of the semantics, with section 8 of the contract: assertions,
+-- traces, and the switches of both.
+
+local helper = require "spec.helper"
+local poe = require "poe"
+
+local PRELUDE = [[
+  local poe, sys = require "poe", require "poe.sys"
+  local kernel = poe.kernel
+  local function session(states)
+    return poe.session.create { inline_states = states }
+  end
+]]
+
+--- What a script prints on stderr, its process ID taken out.
+local function trace(script, environment)
+  local status, out, err = helper.run_poe(PRELUDE .. script,
+    { environment = environment })
+  assert.equal(0, status)
+  assert.equal("", out)
+  return (err:gsub("=== %d+ === ", "=== PID === "))
+end
+
+--- These texts are there, in this order.
+local function has_in_order(text, expected)
+  local from = 1
+  for _, part in ipairs(expected) do
+    local first, last = text:find(part, from, true)
+    assert.is_truthy(first, ("no %q in %s"):format(part, text:sub(from)))
+    from = last + 1
+  end
+end
+
+local function each_line_begins(text, prefix)
+  assert.is_true(#text > 0)
+  for line in text:gmatch "[^\n]+" do
+    assert.equal("=== PID === " .. prefix, line:sub(1, 12 + #prefix))
+  end
+end
+
+describe("K. Traces", function()
+  local SCRIPT = [[
+    local r, w = sys.pipe()
+    w:write "x"
+    session {
+      _start = function()
+        kernel:alias_set "al"
+        kernel:yield "x"
+        kernel:sig("FOO", "h")
+        kernel:signal(kernel.session, "FOO")
+        kernel:select_read(r, "rd")
+        kernel:post("zz", "x")
+        kernel:alias_remove "q"
+      end,
+      x = function() kernel:alias_remove "al" end,
+      h = function() end,
+      rd = function() kernel:select_read(r) end,
+    }
+    poe.run()
+  ]]
+
+  it("119 events: queued and dispatched (K02_trace_events)", function()
+    local text = trace(SCRIPT, "POE_TRACE_EVENTS=1")
+    each_line_begins(text, "<ev> ")
+    has_in_order(text, { "dispatching event ``_start''",
+      "enqueued event", "``x''", "dispatching event ``rd''",
+      "dispatching event ``x''", "dispatching event ``h''",
+      "dispatching event ``_stop''" })
+  end)
+
+  it("119 sessions and references (K03_trace_sessions_refcnt)", function()
+    local text = trace(SCRIPT, "POE_TRACE_SESSIONS=1")
+    each_line_begins(text, "<ss> ")
+    has_in_order(text, { "session 1 has parent the kernel",
+      "stopping session 1", "freeing session 1" })
+    text = trace(SCRIPT, "POE_TRACE_REFCNT=1")
+    each_line_begins(text, "<rc> ")
+    has_in_order(text, { "incrementing refcount for session 1",
+      "decrementing refcount for session 1" })
+  end)
+
+  it("119 return values (K04_trace_retvals)", function()
+    local text = trace(SCRIPT, "POE_TRACE_RETVALS=1")
+    each_line_begins(text, "<rv> ESRCH: ")
+    has_in_order(text, { "zz", "q" })
+  end)
+
+  it("119 signals (K06_trace_signals)", function()
+    local text = trace(SCRIPT, "POE_TRACE_SIGNALS=1")
+    each_line_begins(text, "<sg> ")
+    has_in_order(text, { "signal FOO", "dispatching signal FOO",
+      "signal FOO to session 1 as ``h''" })
+  end)
+
+  it("119 files (K07_trace_files)", function()
+    local text = trace(SCRIPT, "POE_TRACE_FILES=1")
+    has_in_order(text, { "<fh> adding fd (", "in mode (0)",
+      "<fh> removing fd (", "in mode (0)" })
+  end)
+
+  it("117 DEFAULT is all of them, and one may be taken out", function()
+    local text = trace(SCRIPT, "POE_TRACE_DEFAULT=1 POE_TRACE_EVENTS=0")
+    for _, prefix in ipairs { "<ss>", "<rc>", "<rv>", "<sg>", "<fh>" } do
+      assert.is_truthy(text:find(prefix, 1, true), prefix)
+    end
+    assert.is_nil(text:find("dispatching event", 1, true))
+  end)
+
+  it("117 nothing is printed without a switch, or with 0 or nothing", function()
+    assert.equal("", trace(SCRIPT))
+    assert.equal("", trace(SCRIPT, "POE_TRACE_EVENTS=0 POE_TRACE_FILES="))
+  end)
+
+  it("117 every line begins with the process's ID", function()
+    local _, _, err = helper.run_poe(PRELUDE .. [[
+      io.stderr:write(sys.getpid(), "\n")
+      session { _start = function() end }
+      poe.run()
+    ]], { environment = "POE_TRACE_SESSIONS=1" })
+    local pid = err:match "^(%d+)\n"
+    for line in err:gmatch "\n([^\n]+)" do
+      assert.equal("=== " .. pid .. " === ", line:sub(1, #pid + 9))
+    end
+  end)
+
+  it("117 goes to TRACE_FILENAME, appended", function()
+    local path = os.tmpname()
+    for _ = 1, 2 do
+      assert.equal("", trace("session { _start = function() end } poe.run()",
+        "POE_TRACE_SESSIONS=1 POE_TRACE_FILENAME=" .. path))
+    end
+    assert.equal("", trace(([[
+      poe.configure { trace = { sessions = true }, trace_filename = %q }
+      session { _start = function() end }
+      poe.run()]]):format(path)))
+    local n = 0
+    for line in io.lines(path) do
+      n = n + (line:find("stopping session 1", 1, true) and 1 or 0)
+    end
+    os.remove(path)
+    assert.equal(3, n)
+  end)
+
+  it("may be switched while the program runs", function()
+    local text = trace [[
+      session {
+        _start = function()
+          kernel:yield "silent"
+          kernel:yield "loud"
+        end,
+        silent = function()
+          poe.configure { trace = { events = true } }
+        end,
+        loud = function()
+          poe.configure { trace = { events = false } }
+        end,
+      }
+      poe.run()]]
+    assert.is_nil(text:find("``silent''", 1, true))
+    assert.is_truthy(text:find("dispatching event ``loud''", 1, true))
+    assert.is_nil(text:find("``_stop''", 1, true))
+  end)
+
+  it("the environment wins over the program", function()
+    assert.equal("", trace([[
+      poe.configure { trace = { sessions = true } }
+      session { _start = function() end }
+      poe.run()]], "POE_TRACE_SESSIONS=0"))
+    local text = trace([[
+      poe.configure { trace = { sessions = false } }
+      session { _start = function() end }
+      poe.run()]], "POE_TRACE_SESSIONS=1")
+    assert.is_truthy(text:find("stopping session 1", 1, true))
+  end)
+
+  it("47 the session's options trace, debug and default", function()
+    local text = trace [[
+      poe.session.create {
+        options = { trace = true, debug = true, default = true },
+        inline_states = {
+          _start = function()
+            kernel:yield "x"
+            kernel:yield "nobody"
+          end,
+          x = function() kernel:state("x", function() end) end,
+        },
+      }
+      poe.run()]]
+    has_in_order(text, { "=== PID === 1 -> _start (from ",
+      "=== PID === 1 -> x (from ",
+      "redefining handler for event(x) for session(1)",
+      "a 'nobody' event was sent from " })
+  end)
+end)
+
+describe("K. Assertions", function()
+  before_each(helper.begin)
+  after_each(helper.finish)
+
+  local kernel = poe.kernel
+
+  --- What the function raises inside a session with this assertion on.
+  local function raises(topic, f)
+    local ok, message
+    poe.configure { assert = { [topic] = true } }
+    poe.session.create {
+      inline_states = {
+        _start = function()
+          ok, message = pcall(f)
+        end,
+      },
+    }
+    poe.configure { assert = { default = false } }
+    poe.run()
+    return not ok and message or nil
+  end
+
+  local function post_nobody() return kernel:post("nobody", "x") end
+  local function no_timer() return kernel:alarm_remove(99999999) end
+  local function bad_fd() return kernel:select_read(99999, "x") end
+  local function unhandled() return kernel:call(kernel.session, "nothing") end
+
+  it("118 data: a destination that is not there (K01_assert_default)", function()
+    assert.matches("<dt> .*no such session: nobody",
+      raises("data", post_nobody))
+    assert.is_nil(raises("events", post_nobody))
+  end)
+
+  it("89 data: a tag that is not there, which stays away", function()
+    local function decrement()
+      return kernel:refcount_decrement(kernel.session:ID(), "nix")
+    end
+    assert.matches("<dt> .*'nix'", raises("data", decrement))
+    assert.matches("<dt> .*'nix'", raises("default", decrement))
+  end)
+
+  it("118 events, files: what there is none of", function()
+    assert.matches("<ev> .*99999999", raises("events", no_timer))
+    assert.matches("<fh> .*99999", raises("files", bad_fd))
+    assert.is_nil(raises("files", no_timer))
+    assert.is_nil(raises("events", bad_fd))
+  end)
+
+  it("118 retvals: every failing return raises", function()
+    for _, f in ipairs { post_nobody, no_timer, bad_fd, unhandled,
+      function() return kernel:detach_myself() end,
+      function() return kernel:alias_resolve "nobody" end,
+      function() return kernel:alias_remove "nothing" end,
+      function() return kernel:sig_child(1, "x") end } do
+      assert.matches("<%a%a> E%u+: ", raises("retvals", f))
+      assert.is_nil(raises("usage", f))
+    end
+  end)
+
+  it("6 retvals: dispatches of the kernel's own are no failures", function()
+    poe.configure { assert = { retvals = true } }
+    local ok = pcall(function()
+      poe.session.create {
+        inline_states = {
+          _start = function()
+            poe.session.create { inline_states = { _start = function()
+              kernel:detach_myself()
+            end } }
+          end,
+        },
+      }
+      poe.run()
+    end)
+    assert.is_true(ok)
+  end)
+
+  it("118 usage: the kernel's own events only warn", function()
+    local text = trace([[
+      session {
+        _start = function() kernel:yield "_child" end,
+      }
+      poe.run()]], "POE_ASSERT_USAGE=1")
+    each_line_begins(text, "<us> ")
+    has_in_order(text, { "'_child'" })
+  end)
+
+  it("42 states: an event that nobody handles (K05_assert_states)", function()
+    local text = trace([[
+      session { _start = function() kernel:yield "nope" end }
+      poe.run()]], "POE_ASSERT_STATES=1")
+    assert.matches("^=== PID === a 'nope' event was sent from %S+ at %d+ to "
+      .. "session 1 but it has neither a handler for it nor one for _default\n$",
+      text)
+  end)
+
+  it("117 POE_ASSERT_DEFAULT is all of them", function()
+    local text = trace([[
+      session {
+        _start = function()
+          io.stderr:write(select(2, pcall(kernel.post, kernel, "zz", "x")), "\n")
+          kernel:yield "nope"
+        end,
+      }
+      poe.run()]], "POE_ASSERT_DEFAULT=1")
+    has_in_order(text, { "<dt>", "'nope' event was sent" })
+  end)
+end)
