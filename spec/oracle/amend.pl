@@ -27,7 +27,8 @@ my %edits = (
          $self->_amend_die_upwards($parent, $ex) }
      }
      sub _amend_die_upwards { my ($self, $session, $ex) = @_;
-       my $error = $ex->{error_str};
+       my $before = $POE::Kernel::kr_exception;
+       undef $POE::Kernel::kr_exception;
        local @POE::Kernel::kr_signaled_sessions;
        local $POE::Kernel::kr_signal_total_handled;
        local $POE::Kernel::kr_signal_type;
@@ -46,11 +47,21 @@ my %edits = (
            __FILE__, __LINE__, undef, monotime(), -__LINE__) }
        my ($handled) = $self->_data_sig_handled_status;
        $self->_data_sig_free_terminated_sessions;
-       return if $handled;
-       $POE::Kernel::stop_exception = $error . (
-         defined $POE::Kernel::stop_exception
-         ? "Additional error thrown in handler for previous error:\n"
-           . $POE::Kernel::stop_exception : "");
+       my $during = $POE::Kernel::kr_exception;
+       $POE::Kernel::kr_exception = $before;
+       _amend_park(join_errors($handled ? undef : $ex->{error_str}, $during));
+     }
+     sub join_errors {
+       my @errors = grep defined, @_ or return undef;
+       return join "Additional error thrown in handler for previous error:\n",
+         @errors }
+     sub _amend_park {
+       $stop_exception = join_errors($stop_exception, @_) }
+     sub _amend_stop_on_exception {
+       our $kr_exception;
+       $kr_exception = join_errors($kr_exception, $stop_exception);
+       undef $stop_exception;
+       POE::Kernel->stop if $kr_exception;
      }' ],
     [ 'return if exists $already_stopping{$sid};' =>
       'return if exists $already_stopping{$sid} or !exists $kr_sessions{$sid};' ],
@@ -73,13 +84,7 @@ my %edits = (
 
     foreach' ],
     [ 'my $now = monotime();
-  my $next_time;' => 'sub _amend_stop_on_exception {
-       our ($kr_exception, $stop_exception);
-       $kr_exception = join "Additional error thrown in handler for previous error:\n",
-         grep defined, $kr_exception, $stop_exception if defined $stop_exception;
-       undef $stop_exception;
-       POE::Kernel->stop if $kr_exception }
-     _amend_stop_on_exception();
+  my $next_time;' => '_amend_stop_on_exception();
      my $now = monotime();
   my $next_time;' ],
     [ 'next unless $POE::Kernel::kr_exception;
@@ -143,6 +148,11 @@ my %edits = (
        die $error unless $ok;
        return $value }
      sub _amend_call {' ],
+    # ... and nothing runs after it.
+    [ 'sub _test_if_kernel_is_idle {
+  my $self = shift;' => 'sub _test_if_kernel_is_idle {
+  my $self = shift;
+  _amend_stop_on_exception();' ],
     [ 'sub stop {' => 'our $amend_in_stop;
      sub stop {
        local $amend_in_stop = 1;' ],
@@ -156,6 +166,12 @@ my %edits = (
   \$self->_data_handle_$verb" ] }
       [ 'pause', 'write', 'MODE_WR' ], [ 'resume', 'write', 'MODE_WR' ],
       [ 'pause', 'read', 'MODE_RD' ], [ 'resume', 'read', 'MODE_RD' ]),
+    # The same with exceptions off: a call() throws what the called handler
+    # threw, the rest waits.
+    [ 'else {
+      $kr_exception = $@;
+    }' => 'elsif ($type & ET_CALL) { $kr_exception = $@ }
+    else { _amend_park($@) }' ],
     # W14: an error in _stop waits for the end of that stop.
     [ 'if ($type & (ET_STOP | ET_SIGDIE) or $kr_active_session eq $self) {' =>
       'if ($type & ET_STOP and $kr_active_session ne $self) {
