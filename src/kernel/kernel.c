@@ -344,7 +344,8 @@ static int one_slice(poe_kernel *k) {
 /* ---- run, slice, stop -------------------------------------------------------------------- */
 
 int poe_kernel_slice(poe_kernel *k) {
-  if (k->sessions.count == 0) return k->has_exception ? -POE_ERAISE : 0;
+  if (k->sessions.count == 0)
+    return k->has_exception ? -POE_ERAISE : take_error(k);
   if (k->depth >= POE__DEPTH_MAX) return -POE_EDEEP;
   int err = one_slice(k);
   if (k->has_exception) return -POE_ERAISE;
