@@ -133,7 +133,7 @@ TEST(a_clock_set_back_does_not_reorder_posts) {
 /* ---- the system's -------------------------------------------------------------------- */
 
 TEST(the_systems_clocks_are_read_together) {
-  host_open_with((struct host_options){.real_loop = 1});
+  host_open_with((struct host_options){.real_loop = "uv"});
   int64_t a = poe_now_ns(host.k), b = poe_epoch_ns(host.k);
   ASSERT_GT(b, INT64_C(1600000000) * SEC);
   ASSERT_GE(poe_now_ns(host.k), a);
@@ -160,7 +160,7 @@ static void short_ones(void) {
 }
 
 TEST(real_timers_are_not_early) {
-  host_open_with((struct host_options){.real_loop = 1});
+  host_open_with((struct host_options){.real_loop = "uv"});
   on(1, "delay", not_early);
   on(1, "alarm", alarm_not_early);
   for (int i = 0; i < 5; i++) {

@@ -334,10 +334,11 @@ int host_try_open(struct host_options o) {
   struct poe_clock clock = fake_clock_make(o.has_jump);
   struct poe_config config = {.ops = &ops,
                               .ud = &host,
-                              .loop = o.real_loop ? NULL : &fake_loop_ops,
+                              .loop = &fake_loop_ops,
                               .clock = o.real_loop ? NULL : &clock,
                               .alloc = allocate,
                               .alloc_ud = &memory};
+  if (o.real_loop) config.loop = poe_loop_find(o.real_loop);
   fake_loop_reset();
   int err = poe_kernel_new(&config, &host.k);
   if (err) return err;
@@ -400,7 +401,7 @@ struct held {
   int64_t count;
 };
 
-static struct held held[256];
+static struct held held[1024];
 static unsigned nheld;
 
 static struct held *find_held(uint64_t session, int fd, const char *tag) {

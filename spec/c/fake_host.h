@@ -53,8 +53,8 @@ struct host {
 extern struct host host;
 
 struct host_options {
-  int real_loop;  /* uv and the system's clock */
-  int has_jump;   /* the fake clock jumps by itself */
+  const char *real_loop; /* its name; with the system's clock */
+  int has_jump;          /* the fake clock jumps by itself */
 };
 
 /* A kernel; host_open returns only if there was memory for it. */
