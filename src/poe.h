@@ -248,7 +248,7 @@ void *poe_kernel_host(const poe_kernel *k);
 
 const char *poe_kernel_id(const poe_kernel *k);
 const char *poe_kernel_loop_name(const poe_kernel *k);
-/* Replace the loop; -EBUSY once anything uses it. */
+/* Replace the loop; -EBUSY once anything uses it.  NULL only asks that. */
 int poe_kernel_set_loop(poe_kernel *k, const struct poe_loop_ops *ops);
 /* Use a clock that jumps; -EBUSY once a session exists. */
 int poe_kernel_set_virtual_time(poe_kernel *k);

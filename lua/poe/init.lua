@@ -22,4 +22,6 @@ function poe.run()
   return core.kernel:run()
 end
 
+core.find_loop()
+
 return poe

@@ -166,7 +166,9 @@ void lpoe_close(struct lpoe *P, lua_State *L) {
 }
 
 static int kernel_gc(lua_State *L) {
-  lpoe_close(lua_touserdata(L, 1), L);
+  struct lpoe *P = lua_touserdata(L, 1);
+  P->is_collected = 1;
+  lpoe_close(P, L);
   return 0;
 }
 

@@ -35,7 +35,8 @@ enum {
   LPOE_UV_CUSTOM,    /* session_alloc's object -> slot, weak keys */
   LPOE_UV_OBJECTS,   /* slot -> session_alloc's object */
   LPOE_UV_TRACE,     /* 1: error value, 2: its traceback; 3, 4: run's last */
-  LPOE_UV_COUNT = LPOE_UV_TRACE
+  LPOE_UV_LOOP,     /* the bridge written in Lua, see lpoe_loop.c */
+  LPOE_UV_COUNT = LPOE_UV_LOOP
 };
 
 /* Bottom of every pooled coroutine's stack, and of aux's. */
@@ -93,6 +94,17 @@ struct lpoe {
   size_t postbacks;          /* open ones */
   FILE *log;                 /* NULL: stderr */
   int closing, run_called;
+  /* the loop, see lpoe_choose.c; if its bridge is in Lua, see lpoe_loop.c */
+  int loop_chosen;
+  struct poe_loop_ops loop_ops;
+  poe_loop *loop; /* NULL until open */
+  unsigned loop_methods; /* a bit for each that the bridge has */
+  lua_State *bridge; /* where they are called */
+  int loop_failed; /* the message waits to be raised */
+  int is_driven; /* loop_run is under way... */
+  int slice_raises; /* ...in a slice: an error is not the bridge's */
+  int is_collected; /* the Lua state ends: what the bridge is made of may be
+                       gone already */
 };
 
 /* Arguments that go straight from one stack to another, and results back. */
@@ -214,6 +226,33 @@ void lpoe_session_gone(void *ud, poe_session *s);
 /* Set or remove (nil) the handler on top of the stack; pops it.  Raises. */
 void lpoe_set_state(struct lpoe *P, lua_State *L, poe_session *s,
                     poe_name *event);
+
+/* ---- lpoe_run.c, lpoe_choose.c, lpoe_loop.c ---------------------------------- */
+
+/* A variable, or NULL where the host was told to ignore the environment, as
+   Lua's package library is by the same flag. */
+const char *lpoe_environment(lua_State *L, const char *name);
+/* One slice; whether a session is left.  Raises. */
+int lpoe_slice(struct lpoe *P, lua_State *L);
+/* Raises, in the name of `who`. */
+void lpoe_choose_loop(struct lpoe *P, lua_State *L, const char *name,
+                      const char *who);
+/* find_loop(): chooses by the environment or by what is loaded, once. */
+int lpoe_find_loop(lua_State *L);
+/* The bridge at this index as what the kernel knows.  Raises. */
+const struct poe_loop_ops *lpoe_loop_take(struct lpoe *P, lua_State *L,
+                                          int bridge, const char *name);
+/* Raise what the bridge has failed of. */
+int lpoe_loop_raise(struct lpoe *P, lua_State *L);
+/* Does the bridge run the kernel, rather than the kernel it? */
+int lpoe_loop_drives(const struct lpoe *P);
+/* What a lua_CFunction of the kernel at 1 returns then.  May yield. */
+int lpoe_loop_run(struct lpoe *P, lua_State *L);
+/* Tell the bridge that no session is left. */
+void lpoe_loop_halt(struct lpoe *P);
+/* 0 if the bridge knows no widgets.  Raises. */
+int lpoe_loop_attach_uidestroy(struct lpoe *P, lua_State *L, int widget);
+int lpoe_fork_luv(lua_State *L);
 
 /* Each file's functions: methods of the kernel, or fields of the module. */
 extern const luaL_Reg lpoe_session_methods[];  /* of the kernel */

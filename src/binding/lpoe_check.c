@@ -205,6 +205,7 @@ int lpoe_fail(struct lpoe *P, lua_State *L, int err, unsigned topic,
   lua_pushfstring(L, "%s: %s", code, text);
   lua_remove(L, -2);
   if (err == ENOMEM) luaL_error(L, "not enough memory");
+  if (err == POE_ELOOP) return lpoe_loop_raise(P, L);
   if (asserted)
     luaL_error(L, "%s %s",
                prefix_of(asserted & topic ? topic : POE_ASSERT_RETVALS),

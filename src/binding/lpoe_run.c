@@ -15,6 +15,7 @@ static int run_failed(struct lpoe *P, lua_State *L, int err) {
   struct poe_value exception;
   if (poe_kernel_exception(P->k, &exception))
     return lpoe_raise_from_run(P, L, &exception);
+  if (P->loop_failed) return lpoe_loop_raise(P, L);
   if (err == -EBUSY) return luaL_error(L, "the kernel is running already");
   if (err == -POE_EDEEP) return luaL_error(L, "slices are nested too deep");
   return luaL_error(L, "the loop '%s' failed: %s",
@@ -24,19 +25,22 @@ static int run_failed(struct lpoe *P, lua_State *L, int err) {
 static int kernel_run(lua_State *L) {
   struct lpoe *P = lpoe_self(L);
   P->run_called = 1;
+  if (lpoe_loop_drives(P)) return lpoe_loop_run(P, L);
   int err = poe_kernel_run(P->k);
-  return err < 0 ? run_failed(P, L, err) : 0;
+  lpoe_loop_halt(P);
+  return err < 0 || P->loop_failed ? run_failed(P, L, err) : 0;
 }
 
-static int slice(struct lpoe *P, lua_State *L) {
+int lpoe_slice(struct lpoe *P, lua_State *L) {
   P->run_called = 1;
   int more = poe_kernel_slice(P->k);
-  return more < 0 ? run_failed(P, L, more) : more;
+  if (more <= 0) lpoe_loop_halt(P);
+  return more < 0 || P->loop_failed ? run_failed(P, L, more) : more;
 }
 
 static int kernel_run_one_timeslice(lua_State *L) {
   struct lpoe *P = lpoe_self(L);
-  lua_pushboolean(L, slice(P, L));
+  lua_pushboolean(L, lpoe_slice(P, L));
   return 1;
 }
 
@@ -49,13 +53,15 @@ static int kernel_run_while(lua_State *L) {
     lua_call(L, 0, 1);
     int go_on = lua_toboolean(L, -1);
     lua_pop(L, 1);
-    if (!go_on || !slice(lpoe_self(L), L)) return 0;
+    if (!go_on || !lpoe_slice(lpoe_self(L), L)) return 0;
     P->run_called = 1;
   }
 }
 
 static int kernel_stop(lua_State *L) {
-  poe_kernel_stop(lpoe_self(L)->k);
+  struct lpoe *P = lpoe_self(L);
+  poe_kernel_stop(P->k);
+  if (P->depth == 0) lpoe_loop_halt(P);
   return 0;
 }
 
@@ -93,9 +99,7 @@ const luaL_Reg lpoe_run_methods[] = {
 
 /* ---- switches --------------------------------------------------------------------- */
 
-/* NULL also where the host was told to ignore the environment, as Lua's
-   package library is by the same flag. */
-static const char *environment(lua_State *L, const char *name) {
+const char *lpoe_environment(lua_State *L, const char *name) {
   lua_getfield(L, LUA_REGISTRYINDEX, "LUA_NOENV");
   int ignored = lua_toboolean(L, -1);
   lua_pop(L, 1);
@@ -111,7 +115,7 @@ static int is_in_environment(lua_State *L, const char *prefix,
   for (; *name && n < sizeof variable - 1; name++)
     variable[n++] = (char)(*name >= 'a' && *name <= 'z' ? *name - 32 : *name);
   variable[n] = '\0';
-  return environment(L, variable) != NULL;
+  return lpoe_environment(L, variable) != NULL;
 }
 
 /* [switches]: the mask with each named topic on or off. */
@@ -156,28 +160,19 @@ static void set_trace_filename(struct lpoe *P, lua_State *L) {
   if (lua_type(L, -1) != LUA_TSTRING)
     luaL_error(L, "configure: 'trace_filename' must be a string, got a %s",
                luaL_typename(L, -1));
-  if (!environment(L, "POE_TRACE_FILENAME")) open_log(P, L, lua_tostring(L, -1));
-}
-
-static void choose_loop(struct lpoe *P, lua_State *L, const char *name,
-                        const char *who) {
-  const struct poe_loop_ops *ops = poe_loop_find(name);
-  if (!ops) luaL_error(L, "%s: unknown event loop '%s'", who, name);
-  if (poe_kernel_set_loop(P->k, ops))
-    luaL_error(L, "%s: too late for event loop '%s': '%s' is in use", who,
-               name, poe_kernel_loop_name(P->k));
+  if (!lpoe_environment(L, "POE_TRACE_FILENAME")) open_log(P, L, lua_tostring(L, -1));
 }
 
 static void set_loop(struct lpoe *P, lua_State *L) {
   if (lua_type(L, -1) != LUA_TSTRING)
     luaL_error(L, "configure: 'loop' must be a string, got a %s",
                luaL_typename(L, -1));
-  if (!environment(L, "POE_EVENT_LOOP"))
-    choose_loop(P, L, lua_tostring(L, -1), "configure");
+  if (!lpoe_environment(L, "POE_EVENT_LOOP"))
+    lpoe_choose_loop(P, L, lua_tostring(L, -1), "configure");
 }
 
 static void set_catch(struct lpoe *P, lua_State *L) {
-  if (!environment(L, "POE_CATCH_EXCEPTIONS"))
+  if (!lpoe_environment(L, "POE_CATCH_EXCEPTIONS"))
     poe_kernel_set_catch(P->k, lua_toboolean(L, -1));
 }
 
@@ -227,7 +222,7 @@ static unsigned topics_in_environment(lua_State *L, const char *prefix,
       snprintf(variable, sizeof variable, "%s%s", prefix, names[i]);
       for (char *c = variable; *c; c++)
         if (*c >= 'a' && *c <= 'z') *c = (char)(*c - 32);
-      const char *value = environment(L, variable);
+      const char *value = lpoe_environment(L, variable);
       unsigned bit = topic_of(names[i]);
       if (value) mask = is_true(value) ? mask | bit : mask & ~bit;
     }
@@ -245,12 +240,10 @@ void lpoe_configure_from_environment(struct lpoe *P, lua_State *L) {
                                                  poe_trace_topic));
   poe_set_assert_mask(P->k, topics_in_environment(L, "POE_ASSERT_", asserts,
                                                   poe_assert_topic));
-  const char *value = environment(L, "POE_CATCH_EXCEPTIONS");
+  const char *value = lpoe_environment(L, "POE_CATCH_EXCEPTIONS");
   if (value) poe_kernel_set_catch(P->k, is_true(value));
-  value = environment(L, "POE_TRACE_FILENAME");
+  value = lpoe_environment(L, "POE_TRACE_FILENAME");
   if (value && *value) open_log(P, L, value);
-  value = environment(L, "POE_EVENT_LOOP");
-  if (value && *value) choose_loop(P, L, value, "POE_EVENT_LOOP");
 }
 
 /* ---- functions of the module ----------------------------------------------------------- */
@@ -346,4 +339,6 @@ const luaL_Reg lpoe_run_functions[] = {
     {"last_traceback", module_last_traceback},
     {"close", module_close},
     {"census", module_census},
+    {"find_loop", lpoe_find_loop},
+    {"fork_luv", lpoe_fork_luv},
     {NULL, NULL}};

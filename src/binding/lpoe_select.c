@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <sys/select.h>
 
 #include "lpoe.h"
 
@@ -105,6 +106,11 @@ static int failed(struct lpoe *P, lua_State *L, int err, int fd) {
   if (err == -EBADF)
     return lpoe_fail(P, L, EBADF, POE_ASSERT_FILES,
                      "bad or closed descriptor %d", fd);
+  if (err == -EMFILE)
+    return lpoe_fail(P, L, EMFILE, POE_ASSERT_FILES,
+                     "the loop '%s' cannot watch descriptor %d: it is not "
+                     "below FD_SETSIZE (%d)",
+                     poe_kernel_loop_name(P->k), fd, FD_SETSIZE);
   return lpoe_fail(P, L, -err, POE_ASSERT_FILES,
                    "the loop '%s' cannot watch descriptor %d (%s)",
                    poe_kernel_loop_name(P->k), fd, strerror(-err));

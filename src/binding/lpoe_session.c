@@ -490,6 +490,7 @@ static int start(struct lpoe *P, lua_State *L, uint32_t slot, int nargs) {
   empty_slot(P, slot);
   if (err == -POE_EDEEP)
     return luaL_error(L, "sessions are created too deep within each other");
+  if (err == -POE_ELOOP) return lpoe_loop_raise(P, L);
   return luaL_error(L, "cannot create a session: %s", strerror(-err));
 }
 
@@ -512,6 +513,7 @@ int lpoe_session_create(lua_State *L) {
 
 static int kernel_session_create(lua_State *L) {
   lpoe_self(L);
+  luaL_checktype(L, 2, LUA_TTABLE);
   lua_remove(L, 1);
   return lpoe_session_create(L);
 }

@@ -78,6 +78,7 @@ static int kernel_sig_child(lua_State *L) {
 static int kernel_signal_ui_destroy(lua_State *L) {
   struct lpoe *P = lpoe_self(L);
   luaL_checkany(L, 2);
+  if (lpoe_loop_attach_uidestroy(P, L, 2)) return lpoe_true(L);
   return lpoe_fail(P, L, ENOSYS, POE_ASSERT_EVENTS,
                    "the loop '%s' has no widgets",
                    poe_kernel_loop_name(P->k));
