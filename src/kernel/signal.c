@@ -363,6 +363,7 @@ struct flight {
   struct poe__walk scope;   /* backwards: the order of delivery */
   struct watcher **watcher; /* beside scope; held; NULL where none */
   int handled;
+  int was_exception; /* one was waiting before this one came */
 };
 
 static int snapshot(poe_kernel *k, struct flight *fl) {
@@ -428,6 +429,7 @@ static void stop_reached(poe_kernel *k, struct flight *fl) {
 /* Deliver to fl->scope, which is set. */
 static void fly(poe_kernel *k, struct flight *fl) {
   int *outer = k->signals.handled;
+  fl->was_exception = k->has_exception;
   POE__TRACE(k, POE_TRACE_SIGNALS, "<sg> dispatching signal %s",
              fl->name->text);
   if (snapshot(k, fl)) k->error = -ENOMEM;
@@ -463,7 +465,8 @@ static void end_flight(poe_kernel *k, struct flight *fl) {
   }
   struct poe_value exception = {.n = n};
   memcpy(exception.words, words, n * sizeof *words);
-  if (k->has_exception) { /* its handler failed too: this one was first */
+  if (k->has_exception && !fl->was_exception) {
+    /* Its own handlers failed too: this one was first. */
     struct poe_value second = k->exception;
     k->has_exception = 0;
     poe__set_exception(k, &exception);
