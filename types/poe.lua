@@ -574,6 +574,16 @@ function core.close() end
 ---@return table<string, integer>
 function core.census() end
 
+--- Chooses the event loop by the environment or by what is loaded, once.
+function core.find_loop() end
+
+--- For the bridge to luv, in the child of a fork: two functions of luv and its
+--- libuv, as package.loadlib gave them.
+---@param luv_loop function
+---@param uv_loop_fork function
+---@return integer status 0, or libuv's error number
+function core.fork_luv(luv_loop, uv_loop_fork) end
+
 -- Module poe.sys ---------------------------------------------------------------------
 
 --- System calls that do not block. Failures are nil, message, code; "EAGAIN":
