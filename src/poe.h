@@ -196,6 +196,10 @@ struct poe_loop_ops {
   void (*ignore_signal)(poe_loop *loop, int signum);
   /* In the child of a fork: own descriptors, nothing shared. */
   int (*forked)(poe_loop *loop);
+  /* A descriptor that is readable when wait() would find something; *is_stale
+     if wait() must be called once before that is true.  NULL: there is none,
+     and the loop cannot live in another one. */
+  int (*backend)(const poe_loop *loop, int *is_stale);
 };
 
 /* The bridges that are built in; NULL for an unknown name. */
@@ -268,6 +272,48 @@ size_t poe_event_count(const poe_kernel *k);
 /* Due time of the head of the queue, 1; 0 if the queue is empty. */
 int poe_next_event_epoch_ns(poe_kernel *k, int64_t *out);
 size_t poe_session_count(const poe_kernel *k);
+
+/* ---- a kernel that lives in another event loop ------------------------ */
+
+/*
+ * The other loop drives: it watches poe_kernel_backend, waits no longer than
+ * poe_kernel_timeout_ns, and then calls poe_kernel_step, never from within
+ * itself.  What it must be told otherwise, it is told by these.
+ */
+struct poe_driver {
+  /* There is a first session: the other loop has a reason to go on. */
+  void (*wake)(void *ud);
+  /* poe_kernel_run: run the other loop until halt is called; 0, or -errno.
+     [re-entrant] */
+  int (*run)(void *ud);
+  void (*halt)(void *ud);
+  /* In the child of a fork: the backend is another descriptor. */
+  int (*forked)(void *ud);
+  /* Call poe_kernel_destroyed at the end of this widget; NULL: it knows
+     none.  -EINVAL: that is no widget. */
+  int (*attach_uidestroy)(void *ud, void *widget);
+  /* The kernel is being freed; its loop is still there. */
+  void (*close)(void *ud);
+};
+
+/* -EBUSY: it has a driver.  It may be set inside loop_ops->open. */
+int poe_kernel_set_driver(poe_kernel *k, const struct poe_driver *driver,
+                          void *ud);
+/* Opens the loop.  Readable: a step is due.  -ENOSYS: it has none. */
+int poe_kernel_backend(poe_kernel *k);
+/* How long until a step is due: 0 now, < 0 not before the backend is readable
+   or somebody sends something. */
+int64_t poe_kernel_timeout_ns(poe_kernel *k);
+/*
+ * A slice that does not wait: 1, or 0 when no session is left.  An error is
+ * that of poe_kernel_run if this is under way, and then halts it.
+ * [re-entrant]
+ */
+int poe_kernel_step(poe_kernel *k);
+/* As the method signal_ui_destroy: -ENOSYS if nobody knows widgets. */
+int poe_kernel_attach_uidestroy(poe_kernel *k, void *widget);
+/* Send UIDESTROY to all sessions. */
+int poe_kernel_destroyed(poe_kernel *k);
 
 /* ---- names ---------------------------------------------------------- */
 

@@ -163,6 +163,10 @@ struct poe_kernel {
   int64_t polled_ns; /* when the loop was last looked at */
   int slice_open, slice_unread, jumps;
   int running, catching;
+  const struct poe_driver *driver; /* NULL: the kernel itself, see driver.c */
+  void *driver_ud;
+  int stepping;   /* in a step */
+  int run_result; /* of the run that the driver has under way */
   int error; /* what cannot be told otherwise: -ENOMEM, the loop's */
   int has_exception;
   struct poe_value exception;
@@ -351,6 +355,13 @@ void poe__child_update(poe_kernel *k);
 
 /* kernel.c */
 int poe__loop_open(poe_kernel *k);
+/* A slice that does not wait, with the look for idleness at its end. */
+int poe__slice_driven(poe_kernel *k);
+
+/* driver.c */
+int poe__driver_run(poe_kernel *k);
+int poe__driver_forked(poe_kernel *k);
+void poe__driver_fini(poe_kernel *k);
 
 /* selfpipe.c: a signal by way of the loop, or of a pipe of the kernel's. */
 int poe__loop_watch_signal(poe_kernel *k, int signum);

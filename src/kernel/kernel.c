@@ -102,6 +102,7 @@ void poe_kernel_free(poe_kernel *k) {
   poe__child_fini(k);
   drop_names(k);
   poe__name_fini(k);
+  poe__driver_fini(k);
   poe__loop_close(k);
   poe__alloc_fini(k);
   poe_kernel proto = {.alloc = k->alloc, .alloc_ud = k->alloc_ud};
@@ -233,12 +234,13 @@ static int wait_virtually(poe_kernel *k, int64_t wait) {
   return 0;
 }
 
-static int wait_for_loop(poe_kernel *k) {
+static int wait_for_loop(poe_kernel *k, int is_driven) {
   int64_t wait = time_to_wait(k);
   if (!loop_is_due(k, wait)) return 0;
   if (POE__UNLIKELY(k->trace & (POE_TRACE_EVENTS | POE_TRACE_FILES)))
     poe_log(k, "<ev> Kernel::run() iterating.  timeout(%.6f)",
             wait < 0 ? -1.0 : (double)wait / 1e9);
+  if (is_driven && (wait < 0 || !k->clock.jump)) wait = 0;
   int err = k->clock.jump ? wait_virtually(k, wait)
                           : k->loop_ops->wait(k->loop, wait);
   k->polled_ns = poe__now(k);
@@ -283,7 +285,8 @@ static void dispatch_head(poe_kernel *k, struct head *h) {
 /* Has this slice had its share?  The clock is read now and then only. */
 static int share_is_used(poe_kernel *k, unsigned dispatched, int64_t *began) {
   if (dispatched % POE__SHARE_EVENTS) return 0;
-  if (!k->selects.count && !k->signals.os_watched && !k->loop_ops->is_shared)
+  if (!k->selects.count && !k->signals.os_watched &&
+      !k->loop_ops->is_shared && !k->driver)
     return 0;
   int64_t now = poe__now(k);
   if (!*began) *began = now;
@@ -316,11 +319,11 @@ static int needs_no_loop(poe_kernel *k) {
          !k->loop_ops->is_shared && live_post(k);
 }
 
-static int look_around(poe_kernel *k) {
-  test_idle(k);
+static int look_around(poe_kernel *k, int is_driven) {
+  if (!is_driven) test_idle(k);
   if (k->sessions.count == 0 || k->has_exception) return 0;
   int err = poe__loop_open(k);
-  if (!err) err = wait_for_loop(k);
+  if (!err) err = wait_for_loop(k, is_driven);
   if (err) return err;
   poe__signal_collect(k);
   if (k->selects.nready || k->selects.always_active) poe__select_dispatch(k);
@@ -328,12 +331,12 @@ static int look_around(poe_kernel *k) {
   return 0;
 }
 
-static int one_slice(poe_kernel *k) {
+static int one_slice(poe_kernel *k, int is_driven) {
   if (POE__UNLIKELY(k->has_exception)) { /* from before the run */
     poe_kernel_stop(k);
     return take_error(k);
   }
-  int err = needs_no_loop(k) ? 0 : look_around(k);
+  int err = needs_no_loop(k) ? 0 : look_around(k, is_driven);
   if (err) return err;
   dispatch_due(k);
   if (!k->slice_open && !poe__list_empty(&k->idle)) poe__sweep(k);
@@ -347,16 +350,41 @@ int poe_kernel_slice(poe_kernel *k) {
   if (k->sessions.count == 0)
     return k->has_exception ? -POE_ERAISE : take_error(k);
   if (k->depth >= POE__DEPTH_MAX) return -POE_EDEEP;
-  int err = one_slice(k);
+  int err = one_slice(k, 0);
   if (k->has_exception) return -POE_ERAISE;
   return err ? err : 1;
 }
 
+int poe__slice_driven(poe_kernel *k) {
+  int err = 0;
+  if (k->sessions.count) err = one_slice(k, 1);
+  if (!err) {
+    test_idle(k);
+    stop_on_exception(k);
+    err = take_error(k);
+  }
+  if (k->has_exception) return -POE_ERAISE;
+  return err ? err : k->sessions.count > 0;
+}
+
+int64_t poe_kernel_timeout_ns(poe_kernel *k) {
+  int is_stale = 0;
+  if (k->has_exception || k->error) return 0;
+  if (k->sessions.count == 0) return -1;
+  if (k->selects.nready || k->signals.any_caught) return 0;
+  if (has_nothing_but_tags(k) && !k->tagged) return 0;
+  if (k->loop && k->loop_ops->backend) k->loop_ops->backend(k->loop, &is_stale);
+  if (is_stale) return 0;
+  int64_t wait = time_to_wait(k);
+  return wait > 0 && k->clock.jump ? 0 : wait;
+}
+
 int poe_kernel_run(poe_kernel *k) {
-  if (k->running) return -EBUSY;
+  if (k->running || k->stepping) return -EBUSY;
   if (k->pid != getpid()) poe_kernel_has_forked(k);
   k->running = 1;
   int more = 1;
+  if (k->driver) more = poe__driver_run(k);
   while (more > 0) more = poe_kernel_slice(k);
   k->running = 0;
   if (more == 0) poe__child_report_left(k);
@@ -388,7 +416,9 @@ int poe_kernel_has_forked(poe_kernel *k) {
   k->selects.nready = 0;
   memset(k->signals.caught, 0, sizeof k->signals.caught);
   k->signals.any_caught = 0;
-  return k->loop ? poe__loop_forked(k) : 0;
+  if (!k->loop) return 0;
+  int err = poe__loop_forked(k);
+  return err ? err : poe__driver_forked(k);
 }
 
 int64_t poe_kernel_fork(poe_kernel *k) {

@@ -49,6 +49,7 @@ struct poe_loop {
   struct poe__list fresh;
   struct catcher *by_signal[POE__SIGNALS];
   int recorded; /* something in this wait */
+  int is_stale; /* libuv registers in uv_run what was begun before */
 };
 
 static int to_uv(unsigned mask) {
@@ -70,6 +71,7 @@ static void on_poll(uv_poll_t *uv, int status, int events);
 static int start_poller(struct poller *p) {
   poe__list_remove(&p->fresh);
   poe__list_push(&p->loop->fresh, &p->fresh);
+  p->loop->is_stale = 1;
   return uv_poll_start(&p->uv, to_uv(p->mask), on_poll);
 }
 
@@ -175,6 +177,7 @@ static int uv_watch_signal(poe_loop *l, int signum) {
     return err;
   }
   l->by_signal[signum] = c;
+  l->is_stale = 1;
   return uv_signal_start(&c->uv, on_signal, signum);
 }
 
@@ -203,7 +206,7 @@ static void wait_coarsely(poe_loop *l, int64_t ns) {
 }
 
 static int uv_wait(poe_loop *l, int64_t ns) {
-  l->recorded = 0;
+  l->recorded = l->is_stale = 0;
   check_fresh(l);
   if (l->recorded) ns = 0;
   if (ns == 0) {
@@ -250,7 +253,15 @@ static void uv_close_loop(poe_loop *l) {
   poe__free(l->k, l, sizeof *l);
 }
 
-static int uv_forked(poe_loop *l) { return uv_loop_fork(&l->uv); }
+static int uv_forked(poe_loop *l) {
+  l->is_stale = 1;
+  return uv_loop_fork(&l->uv);
+}
+
+static int uv_backend(const poe_loop *l, int *is_stale) {
+  *is_stale = l->is_stale;
+  return uv_backend_fd(&l->uv);
+}
 
 const struct poe_loop_ops poe__loop_uv = {
     .name = "uv",
@@ -262,4 +273,5 @@ const struct poe_loop_ops poe__loop_uv = {
     .watch_signal = uv_watch_signal,
     .ignore_signal = uv_ignore_signal,
     .forked = uv_forked,
+    .backend = uv_backend,
 };

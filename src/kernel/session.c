@@ -232,6 +232,7 @@ int poe_session_start(poe_kernel *k, uint64_t data, struct poe_origin origin,
   mark_idle(k, s);
   POE__TRACE(k, POE_TRACE_SESSIONS, "<ss> %s has parent %s", poe__label(s),
              poe__label(parent));
+  if (POE__UNLIKELY(k->driver)) k->driver->wake(k->driver_ud);
   poe__session_hold(s);
   run_start(k, s, origin, direct);
   poe__session_release(k, s);
