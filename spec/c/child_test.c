@@ -245,10 +245,22 @@ TEST(what_the_loop_refuses_is_not_watched_either) {
 
 /* ---- fork ------------------------------------------------------------------------- */
 
+static int gate[2];
 static void fork_off(void) {
+  make_pipe(gate);
   pid = (pid_t)poe_kernel_fork(host.k);
-  if (pid == 0) _exit(6);
+  if (pid == 0) {
+    char c;
+    close(gate[1]);
+    while (read(gate[0], &c, 1) > 0) continue;
+    _exit(6);
+  }
   ASSERT_GT(pid, 0);
+}
+
+static void open_gate(void) {
+  close(gate[1]);
+  await_zombie(pid);
 }
 
 TEST(those_of_the_kernels_fork_are_awaited_while_CHLD_is_watched) {
@@ -257,7 +269,7 @@ TEST(those_of_the_kernels_fork_are_awaited_while_CHLD_is_watched) {
   as(1, stay);
   as(1, fork_off);
   ASSERT_EQ(do_slice(), 1);
-  await_zombie(pid);
+  open_gate();
   fake_loop_signal_at(fake_clock.mono_ns + SEC, SIGCHLD);
   take_log();
   ASSERT_EQ(do_run(), 0);
@@ -269,7 +281,7 @@ TEST(those_of_the_kernels_fork_are_awaited_while_CHLD_is_watched) {
 TEST(unwatched_ones_are_reported_when_the_run_ends) {
   open_2();
   as(1, fork_off);
-  await_zombie(pid);
+  open_gate();
   ASSERT_EQ(poe_kernel_run(host.k), 0);
   ASSERT_TRUE(strstr(host.lines, "was reaped as run() ended"));
   ASSERT_TRUE(is_reaped(pid));

@@ -54,6 +54,7 @@ extern struct host host;
 
 struct host_options {
   const char *real_loop; /* its name; with the system's clock */
+  int use_malloc;        /* the kernel's own memory, unseen here */
   int has_jump;          /* the fake clock jumps by itself */
 };
 

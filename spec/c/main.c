@@ -20,12 +20,20 @@
 
 #define SECONDS 60
 
-static struct test *tests, **tests_end = &tests;
+static struct test *tests;
 static unsigned long long seed = 0x9e3779b97f4a7c15u;
 
+static int is_before(const struct test *a, const struct test *b) {
+  int order = strcmp(a->file, b->file);
+  return order < 0 || (order == 0 && a->line < b->line);
+}
+
+/* Constructors run in no certain order, so the list is kept sorted. */
 void test_register(struct test *t) {
-  *tests_end = t;
-  tests_end = &t->next;
+  struct test **at = &tests;
+  while (*at && !is_before(t, *at)) at = &(*at)->next;
+  t->next = *at;
+  *at = t;
 }
 
 /* ---- assertions ----------------------------------------------------------- */

@@ -20,6 +20,7 @@
 
 struct test {
   const char *file, *name;
+  int line;
   void (*run)(void);
   struct test *next;
 };
@@ -28,7 +29,8 @@ void test_register(struct test *t);
 
 #define TEST(NAME)                                                     \
   static void NAME(void);                                              \
-  static struct test test_of_##NAME = {__FILE__, #NAME, NAME, NULL};   \
+  static struct test test_of_##NAME = {__FILE__, #NAME, __LINE__,      \
+                                      NAME, NULL};                     \
   __attribute__((constructor)) static void register_##NAME(void) {     \
     test_register(&test_of_##NAME);                                    \
   }                                                                    \

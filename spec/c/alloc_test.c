@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * alloc_test.c -- the kernel's own memory: blocks of all sizes do not touch
+ * each other, the count is right, and what is freed is used again.
+ */
+#include <string.h>
+
+#include "fake_host.h"
+#include "internal.h"
+
+#define BLOCKS 3000
+
+static struct {
+  unsigned char *p;
+  size_t size;
+} block[BLOCKS];
+
+static size_t base;
+
+static void open_own(void) {
+  struct poe_census c;
+  host_open_with((struct host_options){.use_malloc = 1});
+  poe_census(host.k, &c);
+  base = c.allocations;
+}
+
+static size_t allocations(void) {
+  struct poe_census c;
+  poe_census(host.k, &c);
+  return c.allocations - base;
+}
+
+static size_t random_size(void) {
+  return test_below(8) ? 1 + test_below(300) : 1 + test_below(9000);
+}
+
+static void fill(unsigned i) {
+  size_t size = block[i].size = random_size();
+  int is_zeroed = test_below(2) == 0;
+  block[i].p = is_zeroed ? poe__zalloc(host.k, size)
+                         : poe__alloc(host.k, size);
+  ASSERT_TRUE(block[i].p);
+  ASSERT_EQ((uintptr_t)block[i].p % 16, 0);
+  for (size_t j = 0; is_zeroed && j < size; j++) ASSERT_EQ(block[i].p[j], 0);
+  memset(block[i].p, (int)(i % 251), size);
+}
+
+static void empty(unsigned i) {
+  for (size_t j = 0; j < block[i].size; j++)
+    ASSERT_EQ(block[i].p[j], i % 251);
+  poe__free(host.k, block[i].p, block[i].size);
+  block[i].p = NULL;
+}
+
+TEST(blocks_of_all_sizes_are_apart) {
+  size_t live = 0;
+  open_own();
+  for (int round = 0; round < 60000; round++) {
+    unsigned i = test_below(BLOCKS);
+    /* swing between few and many */
+    int want = (round / 15000) % 2 ? test_below(8) == 0 : 1;
+    if ((block[i].p != NULL) == want) continue;
+    if (want)
+      fill(i);
+    else
+      empty(i);
+    live += want ? 1 : (size_t)-1;
+    ASSERT_EQ(allocations(), live);
+  }
+  for (unsigned i = 0; i < BLOCKS; i++)
+    if (block[i].p) empty(i);
+  ASSERT_EQ(allocations(), 0);
+  poe__free(host.k, NULL, 10);
+  host_close();
+}
+
+TEST(an_array_grows_and_keeps_what_is_in_it) {
+  uint64_t *at = NULL;
+  size_t room = 0;
+  open_own();
+  for (size_t i = 0; i < 100000; i++) {
+    ASSERT_EQ(poe__grow(host.k, (void **)&at, sizeof *at, &room, i + 1), 0);
+    at[i] = i * 3;
+  }
+  for (size_t i = 0; i < 100000; i++) ASSERT_EQ(at[i], i * 3);
+  ASSERT_EQ(allocations(), 1);
+  poe__free(host.k, at, room * sizeof *at);
+  ASSERT_EQ(allocations(), 0);
+  host_close();
+}
+
+static unsigned rounds;
+HANDLER(again) {
+  if (rounds++ < 20) {
+    for (int i = 0; i < 500; i++) do_post(1, "e", ARGS(1, 2, 3));
+    for (int i = 0; i < 500; i++) do_delay("t", (int64_t)i * US, ARGS(1));
+    start(2);
+    do_post(1, "again", NONE);
+  }
+  take_log();
+}
+HANDLER(quiet) { take_log(); }
+
+TEST(a_busy_kernel_on_its_own_memory_leaves_nothing) {
+  open_own();
+  host.unchecked = 1;
+  on(1, "again", again);
+  on(1, "e", quiet);
+  on(1, "t", quiet);
+  start(1);
+  do_post(1, "again", NONE);
+  ASSERT_EQ(do_run(), 0);
+  ASSERT_EQ(rounds, 21);
+  host_assert_empty();
+  host_close();
+}
