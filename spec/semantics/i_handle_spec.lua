@@ -109,7 +109,7 @@ describe("Handles", function()
   it("may be a file of io.popen", function()
     local file = assert(io.popen "echo hello")
     assert.equal(file, watch(file))
-    assert.equal("hello\n", file:read "a")
+    assert.equal("hello", file:read "l") -- to the end it might not be ready
     file:close()
   end)
 

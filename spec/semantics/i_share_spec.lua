@@ -175,16 +175,20 @@ describe("I. File watchers, shared and paused", function()
         kernel:select_read(r, "rd")
       end,
       rd = ignore,
+      _stop = function()
+        kernel:post("b", "res")
+      end,
     })
     t:session("b", {
       _start = function()
         t:say(tostring(kernel:select_pause_read(r)))
+        kernel:alias_set "b"
         kernel:select_read(r, "rd")
         kernel:select_pause_read(r)
-        kernel:delay("res", 0.01)
       end,
       res = function()
         kernel:select_resume_read(r)
+        kernel:alias_remove "b"
       end,
       rd = ignore,
     })
@@ -195,7 +199,7 @@ describe("I. File watchers, shared and paused", function()
       false
       a.rd <- a (FH, 0)
       a._stop <- KERNEL
-      b.res <- b
+      b.res <- a
       b.rd <- b (FH, 0)
       b._stop <- KERNEL
       run() returned]]
