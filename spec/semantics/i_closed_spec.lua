@@ -231,9 +231,9 @@ for _, loop in ipairs { "uv", "poll", "select" } do
         c 2
         calm]], [[
         local keep = {}
-        local function follow(name, delay, text)
+        local function follow(name, text)
           session {
-            _start = function() kernel:delay("go", delay) end,
+            _start = function() kernel:alias_set(name) end,
             go = function()
               if keep.r then keep.r:close() else r:close() end
               local old = keep.w
@@ -245,7 +245,7 @@ for _, loop in ipairs { "uv", "poll", "select" } do
             rd = function()
               local text = keep.r:read()
               print(name, text)
-              if text == "2" then kernel:stop() end
+              if text == "2" then kernel:stop() else kernel:post("c", "go") end
             end,
           }
         end
@@ -253,8 +253,9 @@ for _, loop in ipairs { "uv", "poll", "select" } do
           _start = function() kernel:select_read(n, "rd") end,
           rd = function() print "a was told" end,
         }
-        follow("b", 0.01, "1")
-        follow("c", 0.03, "2")
+        follow("b", "1")
+        follow("c", "2")
+        kernel:post("b", "go")
         run()]])
     end)
 
