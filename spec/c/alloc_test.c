@@ -37,8 +37,7 @@ static size_t random_size(void) {
 static void fill(unsigned i) {
   size_t size = block[i].size = random_size();
   int is_zeroed = test_below(2) == 0;
-  block[i].p = is_zeroed ? poe__zalloc(host.k, size)
-                         : poe__alloc(host.k, size);
+  block[i].p = is_zeroed ? poe__zalloc(host.k, size) : poe__alloc(host.k, size);
   ASSERT_TRUE(block[i].p);
   ASSERT_EQ((uintptr_t)block[i].p % 16, 0);
   for (size_t j = 0; is_zeroed && j < size; j++) ASSERT_EQ(block[i].p[j], 0);
@@ -46,8 +45,7 @@ static void fill(unsigned i) {
 }
 
 static void empty(unsigned i) {
-  for (size_t j = 0; j < block[i].size; j++)
-    ASSERT_EQ(block[i].p[j], i % 251);
+  for (size_t j = 0; j < block[i].size; j++) ASSERT_EQ(block[i].p[j], i % 251);
   poe__free(host.k, block[i].p, block[i].size);
   block[i].p = NULL;
 }

@@ -33,7 +33,7 @@ static void gather(struct all *all, poe_kernel *k) {
   add(all, &k->root);
   for (size_t i = 0; i < all->count; i++) {
     poe_session *parent = all->at[i].session;
-    POE__EACH(n, &parent->children) {
+    POE__EACH (n, &parent->children) {
       poe_session *s = POE__ITEM(n, poe_session, sibling);
       ASSERT_PTR_EQ(s->parent, parent);
       ASSERT_PTR_EQ(poe_session_find(k, s->id), s);
@@ -90,13 +90,13 @@ void check_heaps(poe_kernel *k) {
 
 static size_t length(const struct poe__list *head) {
   size_t n = 0;
-  POE__EACH(node, head) n++;
+  POE__EACH (node, head) n++;
   return n;
 }
 
 static size_t count_owned(const poe_session *s, enum poe__owned_kind kind) {
   size_t n = 0;
-  POE__EACH(node, &s->owned) {
+  POE__EACH (node, &s->owned) {
     const struct poe__owned *o = POE__ITEM(node, struct poe__owned, node);
     ASSERT_PTR_EQ(o->session, s);
     n += o->kind == kind;
@@ -111,8 +111,9 @@ static void check_session(poe_kernel *k, struct all *all,
   size_t tags = count_owned(s, POE__OWNED_TAG);
   size_t pids = count_owned(s, POE__OWNED_CHILD);
   size_t aliases = length(&s->aliases);
-  size_t refs = (size_t)(t->to > 0) + (t->from > 0) + length(&s->children) + aliases +
-                pids + model_tags_held(s->id) + model_fds_watched(s->id);
+  size_t refs = (size_t)(t->to > 0) + (t->from > 0) + length(&s->children) +
+                aliases + pids + model_tags_held(s->id) +
+                model_fds_watched(s->id);
   ASSERT_EQ(s->to, t->to);
   ASSERT_EQ(s->from, t->from);
   ASSERT_EQ(s->refs, refs);

@@ -10,9 +10,7 @@ void fake_clock_pass(int64_t ns) {
   fake_clock.epoch_ns += ns;
 }
 
-void fake_clock_step_wall(int64_t ns) {
-  fake_clock.epoch_ns += ns;
-}
+void fake_clock_step_wall(int64_t ns) { fake_clock.epoch_ns += ns; }
 
 static void sample(void *ud, int64_t *mono_ns, int64_t *epoch_ns) {
   struct fake_clock *c = ud;

@@ -132,8 +132,8 @@ static size_t log_len;
 static void append(const char *format, ...) {
   va_list args;
   va_start(args, format);
-  int n = vsnprintf(log_text + log_len, sizeof log_text - log_len, format,
-                    args);
+  int n =
+      vsnprintf(log_text + log_len, sizeof log_text - log_len, format, args);
   va_end(args);
   log_len += (size_t)n;
   if (log_len >= sizeof log_text) log_len = sizeof log_text - 1;
@@ -172,15 +172,9 @@ static void log_lead(const struct poe_lead *l, unsigned type) {
     case POE_LEAD_INT:
       if (type & POE_EV_SELECT) append(" %lld", (long long)l->as.i);
       break;
-    case POE_LEAD_TEXT:
-      append(" %s", l->as.text);
-      break;
-    case POE_LEAD_NAME:
-      append(" %s", poe_name_text(l->as.name, NULL));
-      break;
-    case POE_LEAD_SESSION:
-      append(" %u", data_of(l->as.session));
-      break;
+    case POE_LEAD_TEXT: append(" %s", l->as.text); break;
+    case POE_LEAD_NAME: append(" %s", poe_name_text(l->as.name, NULL)); break;
+    case POE_LEAD_SESSION: append(" %u", data_of(l->as.session)); break;
     case POE_LEAD_VALUE:
       if (l->as.value->n)
         append(" =%d", value_of(l->as.value->words[0]));
@@ -195,8 +189,7 @@ static void log_dispatch(const struct poe_dispatch *d, const struct call *c) {
   append("%u %s", c->me, c->event);
   for (unsigned i = 0; i < d->nleads; i++)
     log_lead(&d->leads[i], d->frame->type);
-  for (unsigned i = 0; i < c->n; i++)
-    append("%s%d", i ? "," : "(", c->args[i]);
+  for (unsigned i = 0; i < c->n; i++) append("%s%d", i ? "," : "(", c->args[i]);
   if (c->n) append(")");
 }
 
@@ -351,9 +344,7 @@ int host_try_open(struct host_options o) {
   return 0;
 }
 
-void host_open_with(struct host_options o) {
-  ASSERT_EQ(host_try_open(o), 0);
-}
+void host_open_with(struct host_options o) { ASSERT_EQ(host_try_open(o), 0); }
 
 void host_open(void) { host_open_with((struct host_options){0}); }
 
@@ -469,8 +460,7 @@ struct search {
 
 static void search(poe_session *s, struct search *q) {
   if (poe_session_id(s) && data_of(s) == q->data)
-    if (!q->found || poe_session_id(q->found) < poe_session_id(s))
-      q->found = s;
+    if (!q->found || poe_session_id(q->found) < poe_session_id(s)) q->found = s;
   poe_session *child = poe_session_first_child(s);
   for (; child; child = poe_session_next_sibling(child)) search(child, q);
 }
@@ -507,11 +497,11 @@ int try_start(unsigned data) {
 }
 
 /* Without memory for the name the operation has failed. */
-#define NAMED(var, text, args)        \
-  poe_name *var = nm(text);           \
-  if (!var) {                         \
-    take_back(args);                  \
-    return -ENOMEM;                   \
+#define NAMED(var, text, args)                                                 \
+  poe_name *var = nm(text);                                                    \
+  if (!var) {                                                                  \
+    take_back(args);                                                           \
+    return -ENOMEM;                                                            \
   }
 
 static int settle(int err, struct poe_payload args) {
@@ -560,8 +550,8 @@ static int64_t set_timer(const char *event, enum poe_timer_clock clock,
                          int64_t ns, struct poe_payload args) {
   int64_t id = 0;
   NAMED(name, event, args)
-  int err = settle(poe_timer_set(host.k, name, clock, ns, here, args, &id),
-                   args);
+  int err =
+      settle(poe_timer_set(host.k, name, clock, ns, here, args, &id), args);
   return err ? err : id;
 }
 
@@ -569,8 +559,7 @@ int64_t do_delay(const char *event, int64_t ns, struct poe_payload args) {
   return set_timer(event, POE_DELAY, ns, args);
 }
 
-int64_t do_alarm(const char *event, int64_t epoch_ns,
-                 struct poe_payload args) {
+int64_t do_alarm(const char *event, int64_t epoch_ns, struct poe_payload args) {
   return set_timer(event, POE_ALARM, epoch_ns, args);
 }
 
@@ -595,8 +584,8 @@ int do_unalias(const char *alias) {
 }
 
 static int64_t change_tag(unsigned data, const char *tag, int *err,
-                          int (*change)(poe_kernel *, poe_session *,
-                                        poe_name *, int64_t *)) {
+                          int (*change)(poe_kernel *, poe_session *, poe_name *,
+                                        int64_t *)) {
   int ignored;
   int64_t count = 0;
   poe_session *s = by(data);
@@ -619,8 +608,8 @@ int do_watch(int fd, enum poe_mode mode, const char *event, int handle,
              struct poe_payload args) {
   NAMED(name, event, args)
   struct poe_value v = issue_value(handle);
-  int err = settle(poe_select_watch(host.k, fd, mode, name, here, v, args),
-                   args);
+  int err =
+      settle(poe_select_watch(host.k, fd, mode, name, here, v, args), args);
   if (err)
     take_back((struct poe_payload){v.n, v.words});
   else

@@ -25,19 +25,18 @@
 /* One dispatch, as handlers see it.  Only `f` stays valid in user code. */
 struct call {
   const struct poe_frame *f;
-  unsigned me;      /* data of the session that handles */
+  unsigned me; /* data of the session that handles */
   const char *event;
-  unsigned n;       /* the event's arguments, then the watcher's: values */
+  unsigned n; /* the event's arguments, then the watcher's: values */
   int args[2 * POE_PAYLOAD_MAX];
   int64_t lead[POE_LEADS_MAX]; /* the leads that are integers */
-  int handle;       /* value of a select's ARG0, or 0 */
-  enum poe_outcome outcome; /* to be set by `die` */
+  int handle;                  /* value of a select's ARG0, or 0 */
+  enum poe_outcome outcome;    /* to be set by `die` */
   struct poe_value *result;
 };
 
 typedef void (*handler)(struct call *c);
-#define HANDLER(NAME) \
-  static void NAME(struct call *c __attribute__((unused)))
+#define HANDLER(NAME) static void NAME(struct call *c __attribute__((unused)))
 
 struct host {
   poe_kernel *k;
@@ -86,7 +85,7 @@ extern struct memory memory;
 
 /* Words with these values (> 0), good until 64 later calls. */
 struct poe_payload issue(unsigned n, const int *values);
-#define ARGS(...)                                                  \
+#define ARGS(...)                                                              \
   issue(sizeof((int[]){__VA_ARGS__}) / sizeof(int), (int[]){__VA_ARGS__})
 #define NONE ((struct poe_payload){0, NULL})
 struct poe_value issue_value(int value);
@@ -123,8 +122,7 @@ int do_unsig(const char *signal);
 int do_sig_child(int64_t pid, const char *event, struct poe_payload args);
 /* Ids are > 0; errors as they are. */
 int64_t do_delay(const char *event, int64_t ns, struct poe_payload args);
-int64_t do_alarm(const char *event, int64_t epoch_ns,
-                 struct poe_payload args);
+int64_t do_alarm(const char *event, int64_t epoch_ns, struct poe_payload args);
 /* Its first value is the result, the event goes to the log; or an error. */
 int do_timer_remove(int64_t id);
 int do_alias(const char *alias);

@@ -33,8 +33,8 @@ HANDLER(post_more) { do_post(1, "from read", NONE); }
 TEST(a_slice_goes_signals_reads_writes_expedites_events_sweep) {
   host_open();
   make_pipe(fd);
-  static const char *const events[] = {"write", "expedite", "usr1", "past",
-                                       "posted", "now", "from read"};
+  static const char *const events[] = {"write",  "expedite", "usr1",     "past",
+                                       "posted", "now",      "from read"};
   for (size_t i = 0; i < 7; i++) on(1, events[i], NULL);
   on(1, "read", post_more);
   on(0, "_stop", NULL);
@@ -413,14 +413,25 @@ static void trace_all(void) {
 }
 
 TEST(traces_tell_by_topic_what_happens) {
-  static const char *const expected[] = {
-      "=== ", "<ev> enqueued event", "<ev> dispatching event ``usr1''",
-      "<ev> set timer", "<ev> removed timer", "<ev> Kernel::run() iterating",
-      "<fh> adding fd", "<fh> removing fd", "<rc> incrementing refcount",
-      "<rc> decrementing refcount", "<rc> extref ``t''", "<rc> session",
-      "<ss> stopping session", "<ss> freeing session", "<ss> moving session",
-      "has parent", "<sg> session", "<sg> dispatching signal",
-      "session 1 \"worker\""};
+  static const char *const expected[] = {"=== ",
+                                         "<ev> enqueued event",
+                                         "<ev> dispatching event ``usr1''",
+                                         "<ev> set timer",
+                                         "<ev> removed timer",
+                                         "<ev> Kernel::run() iterating",
+                                         "<fh> adding fd",
+                                         "<fh> removing fd",
+                                         "<rc> incrementing refcount",
+                                         "<rc> decrementing refcount",
+                                         "<rc> extref ``t''",
+                                         "<rc> session",
+                                         "<ss> stopping session",
+                                         "<ss> freeing session",
+                                         "<ss> moving session",
+                                         "has parent",
+                                         "<sg> session",
+                                         "<sg> dispatching signal",
+                                         "session 1 \"worker\""};
   host_open();
   make_pipe(fd);
   on(1, "usr1", NULL);

@@ -20,12 +20,12 @@
 #include "internal.h"
 
 /* A test for each bridge. */
-#define EACH_LOOP(NAME)                             \
-  static void NAME(void);                           \
-  TEST(uv_##NAME) { with_loop("uv", NAME); }        \
-  TEST(poll_##NAME) { with_loop("poll", NAME); }    \
-  TEST(select_##NAME) { with_loop("select", NAME); } \
-  TEST(bare_##NAME) { with_loop("bare", NAME); }     \
+#define EACH_LOOP(NAME)                                                        \
+  static void NAME(void);                                                      \
+  TEST(uv_##NAME) { with_loop("uv", NAME); }                                   \
+  TEST(poll_##NAME) { with_loop("poll", NAME); }                               \
+  TEST(select_##NAME) { with_loop("select", NAME); }                           \
+  TEST(bare_##NAME) { with_loop("bare", NAME); }                               \
   static void NAME(void)
 
 static int fd[2];
@@ -76,9 +76,7 @@ static void with_loop(const char *loop, void (*fn)(void)) {
   ASSERT_EQ(count_fds(), before);
 }
 
-static void run(void) {
-  ASSERT_EQ(do_run(), 0);
-}
+static void run(void) { ASSERT_EQ(do_run(), 0); }
 
 /* ---- descriptors ------------------------------------------------------------- */
 
@@ -176,8 +174,10 @@ EACH_LOOP(a_descriptor_paused_is_silent) {
   start(1);
   as(1, watch_read);
   ASSERT_EQ(write(fd[1], "x", 1), 1);
-  struct poe_frame f = {.session = by(1), .sender = by(1),
-                        .event = host.k->n_gc, .active = host.k->n_gc};
+  struct poe_frame f = {.session = by(1),
+                        .sender = by(1),
+                        .event = host.k->n_gc,
+                        .active = host.k->n_gc};
   host.k->frame = &f;
   ASSERT_EQ(poe_select_pause(host.k, fd[0], POE_RD), 1);
   ASSERT_GT(do_delay("late", 2 * MS, NONE), 0);
@@ -338,7 +338,10 @@ EACH_LOOP(two_names_of_a_signal_leave_nothing_behind) {
 }
 
 static void see_storm(void) { do_unsig("USR1"); }
-HANDLER(count_storm) { seen++; take_log(); }
+HANDLER(count_storm) {
+  seen++;
+  take_log();
+}
 
 EACH_LOOP(more_signals_than_a_pipe_holds_are_not_lost) {
   on(1, "usr1", count_storm);
@@ -371,9 +374,7 @@ EACH_LOOP(a_high_descriptor_is_watched_or_refused) {
 /* ---- processes ------------------------------------------------------------------------- */
 
 static pid_t pid;
-static void watch_pid(void) {
-  ASSERT_EQ(do_sig_child(pid, "gone", NONE), 0);
-}
+static void watch_pid(void) { ASSERT_EQ(do_sig_child(pid, "gone", NONE), 0); }
 
 EACH_LOOP(the_end_of_a_child_is_told) {
   on(1, "gone", NULL);

@@ -80,9 +80,7 @@ unsigned long long test_random(void) {
   return seed * 0x2545f4914f6cdd1du;
 }
 
-unsigned test_below(unsigned n) {
-  return (unsigned)(test_random() >> 33) % n;
-}
+unsigned test_below(unsigned n) { return (unsigned)(test_random() >> 33) % n; }
 
 /* ---- running -------------------------------------------------------------- */
 

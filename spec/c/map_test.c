@@ -26,8 +26,7 @@ static uint64_t buckets(void) {
 static struct item *find(uint64_t key) {
   struct poe__link *l = poe__map_first(&map, poe__mix(key));
   for (; l; l = l->next)
-    if (((struct item *)(void *)l)->key == key)
-      return (struct item *)(void *)l;
+    if (((struct item *)(void *)l)->key == key) return (struct item *)(void *)l;
   return NULL;
 }
 

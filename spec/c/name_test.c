@@ -86,7 +86,8 @@ TEST(a_name_without_memory_is_none) {
     memory.allow = allow;
     poe_name *a = get("something new");
     memory.allow = -1;
-    if (a) poe_name_unref(host.k, a);
+    if (a)
+      poe_name_unref(host.k, a);
     else
       ASSERT_TRUE(!poe_name_find(host.k, "something new", 13));
   }

@@ -98,17 +98,20 @@ static void try_scenario(scenario fn) {
     for (int late = 0; late < 2; late++) try_all(fn, for_ever, late);
 }
 
-#define OOM(NAME)                             \
-  static void NAME(void);                     \
-  TEST(without_memory_##NAME) { try_scenario(NAME); } \
+#define OOM(NAME)                                                              \
+  static void NAME(void);                                                      \
+  TEST(without_memory_##NAME) { try_scenario(NAME); }                          \
   static void NAME(void)
 
 /* Run an operation as session 1, if there is one. */
 static void in_1(void (*fn)(void)) {
   if (!is_alive(1) && try_start(1) != 0) return;
   poe_name *name = host.k->n_gc;
-  struct poe_frame f = {.session = by(1), .sender = by(1), .event = name,
-                        .active = name, .type = POE_EV_POST,
+  struct poe_frame f = {.session = by(1),
+                        .sender = by(1),
+                        .event = name,
+                        .active = name,
+                        .type = POE_EV_POST,
                         .active_type = POE_EV_POST};
   host.k->frame = &f;
   fn();

@@ -103,8 +103,7 @@ static int64_t last_post_ns;
 
 static void expect(enum kind kind, int64_t due_ns, int64_t id) {
   ASSERT_LT(nmodel, MOST);
-  model[nmodel++] =
-      (struct expected){kind, due_ns, order++, id, next_value++};
+  model[nmodel++] = (struct expected){kind, due_ns, order++, id, next_value++};
 }
 
 static int earlier(const void *a, const void *b) {
@@ -138,9 +137,7 @@ static void send_one(void) {
       if (now > last_post_ns) last_post_ns = now;
       expect(POST, last_post_ns, 0);
       break;
-    case 1:
-      expect(DELAY, now + t, do_delay(random_name(), t, ARGS(v)));
-      break;
+    case 1: expect(DELAY, now + t, do_delay(random_name(), t, ARGS(v))); break;
     default:
       expect(ALARM, EPOCH_START + t,
              do_alarm(random_name(), EPOCH_START + t, ARGS(v)));
@@ -257,8 +254,7 @@ TEST(a_hundred_thousand_timers_fire_in_time_and_their_memory_goes) {
 }
 
 static void post_many(void) {
-  for (int i = 1; i <= 200000; i++)
-    ASSERT_EQ(do_post(1, "p", ARGS(i)), 0);
+  for (int i = 1; i <= 200000; i++) ASSERT_EQ(do_post(1, "p", ARGS(i)), 0);
 }
 
 static void in_order(struct call *c) {

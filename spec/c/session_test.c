@@ -76,9 +76,7 @@ TEST(starting_without_a_loop_fails_and_makes_nothing) {
 
 /* ---- references ------------------------------------------------------------------- */
 
-static unsigned refs(unsigned data) {
-  return poe_session_refcount(by(data));
-}
+static unsigned refs(unsigned data) { return poe_session_refcount(by(data)); }
 
 static void gain_kinds(void) {
   int fd[2];
@@ -273,12 +271,8 @@ TEST(in_stop_nothing_new_can_hold_a_session_but_others_are_reached) {
 
 static int result;
 static void detach_me(void) { result = poe_detach_myself(host.k, here); }
-static void detach_2(void) {
-  result = poe_detach_child(host.k, by(2), here);
-}
-static void detach_3(void) {
-  result = poe_detach_child(host.k, by(3), here);
-}
+static void detach_2(void) { result = poe_detach_child(host.k, by(2), here); }
+static void detach_3(void) { result = poe_detach_child(host.k, by(3), here); }
 
 static void open_family(void) {
   host_open();
@@ -458,9 +452,7 @@ TEST(dying_in_stop_of_a_root_session_ends_the_run) {
   end();
 }
 
-HANDLER(call_stopper) {
-  ASSERT_EQ(do_call(1, "fail"), -POE_EDIED);
-}
+HANDLER(call_stopper) { ASSERT_EQ(do_call(1, "fail"), -POE_EDIED); }
 HANDLER(stop_calls_3) { ASSERT_EQ(do_call(3, "relay"), 0); }
 
 TEST(dying_in_a_session_that_stops_is_not_lost) {

@@ -179,8 +179,10 @@ TEST(DIE_goes_to_descendants_the_session_and_its_ancestors) {
     as(i, watch_x);
     poe_name *die_name = host.k->n_die;
     struct poe_payload none = NONE;
-    struct poe_frame f = {.session = by(i), .sender = by(i),
-                          .event = die_name, .active = die_name};
+    struct poe_frame f = {.session = by(i),
+                          .sender = by(i),
+                          .event = die_name,
+                          .active = die_name};
     host.k->frame = &f;
     ASSERT_EQ(poe_sig_watch(host.k, die_name, nm("sig"), here, none), 0);
     host.k->frame = NULL;

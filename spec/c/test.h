@@ -27,13 +27,12 @@ struct test {
 
 void test_register(struct test *t);
 
-#define TEST(NAME)                                                     \
-  static void NAME(void);                                              \
-  static struct test test_of_##NAME = {__FILE__, #NAME, __LINE__,      \
-                                      NAME, NULL};                     \
-  __attribute__((constructor)) static void register_##NAME(void) {     \
-    test_register(&test_of_##NAME);                                    \
-  }                                                                    \
+#define TEST(NAME)                                                             \
+  static void NAME(void);                                                      \
+  static struct test test_of_##NAME = {__FILE__, #NAME, __LINE__, NAME, NULL}; \
+  __attribute__((constructor)) static void register_##NAME(void) {             \
+    test_register(&test_of_##NAME);                                            \
+  }                                                                            \
   static void NAME(void)
 
 _Noreturn void test_fail(const char *file, int line, const char *format, ...)
@@ -47,10 +46,10 @@ void test_str(const char *file, int line, const char *a, const char *x,
 
 #define FAIL(...) test_fail(__FILE__, __LINE__, __VA_ARGS__)
 
-#define ASSERT_INT_(a, op, b)                                          \
-  do {                                                                 \
-    long long x_ = (long long)(a), y_ = (long long)(b);                \
-    test_int(__FILE__, __LINE__, #a, #op, #b, x_, y_, x_ op y_);       \
+#define ASSERT_INT_(a, op, b)                                                  \
+  do {                                                                         \
+    long long x_ = (long long)(a), y_ = (long long)(b);                        \
+    test_int(__FILE__, __LINE__, #a, #op, #b, x_, y_, x_ op y_);               \
   } while (0)
 #define ASSERT_EQ(a, b) ASSERT_INT_(a, ==, b)
 #define ASSERT_NE(a, b) ASSERT_INT_(a, !=, b)

@@ -260,10 +260,9 @@ TEST(one_due_in_the_past_goes_before_what_was_posted) {
 }
 
 static void extremes(void) {
-  int64_t all[] = {do_delay("a", INT64_MAX, NONE),
-                   do_delay("a", INT64_MIN, NONE),
-                   do_alarm("b", INT64_MAX, NONE),
-                   do_alarm("b", INT64_MIN, NONE)};
+  int64_t all[] = {
+      do_delay("a", INT64_MAX, NONE), do_delay("a", INT64_MIN, NONE),
+      do_alarm("b", INT64_MAX, NONE), do_alarm("b", INT64_MIN, NONE)};
   for (int i = 0; i < 4; i++) {
     ASSERT_GT(all[i], 0);
     for (int j = 0; j < 3; j++)
