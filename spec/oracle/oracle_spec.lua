@@ -7,7 +7,7 @@ local CASES = HERE .. "cases/"
 local HOST = os.getenv("POE_HOST") or HERE .. "../../build/bin/poe"
 
 -- Scenarios mostly wait on the real clock, so that many share a processor.
-local AT_ONCE = 24
+local AT_ONCE = 12
 -- A late machine may change a trace on the real clock, never on the other.
 local RETRIES = 2
 local CONTEXT, SHOWN = 3, 8
@@ -94,7 +94,7 @@ end
 
 local function start(case, options)
   return assert(io.popen(
-    ('env -u POE_CATCH_EXCEPTIONS timeout 60 "%s" %s "%srun.lua" "%s.json" 2>&1')
+    ('env -u POE_CATCH_EXCEPTIONS timeout 15 "%s" %s "%srun.lua" "%s.json" 2>&1')
     :format(HOST, options, HERE, CASES .. case.name)))
 end
 
