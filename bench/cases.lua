@@ -59,7 +59,7 @@ return {
   },
   {
     name = "pause", program = "backlog",
-    args = { 1000000, "pause" }, slow_args = { 100000, "pause" },
+    args = { "", "pause" }, -- as many as each program does by itself
     metrics = {
       { key = "pause_ms", title = "backlog: longest pause", unit = "ms",
         aims = { most = 5 } },

@@ -212,17 +212,21 @@ local function machine()
   )
 end
 
---- The former run's results and head are joined to those of now.
+--- Takes over what the former run has measured.
 local function add_former(run)
   local file = io.open(shell.path "build/bench.json")
   if not file then return end
   local former = json.decode(file:read "a")
   file:close()
-  merge.results(run.cases, former.cases)
+  run.cases, run.runs = former.cases, former.runs
   for name, version in pairs(former.versions) do
     run.versions[name] = run.versions[name] or version
   end
-  run.runs = former.runs or {}
+end
+
+local function merge_into(run, name, result)
+  if run.cases[name] then merge.case(result, run.cases[name]) end
+  run.cases[name] = result
 end
 
 local function head(run, missing)
@@ -251,7 +255,11 @@ local function measured_cases(results)
   return cases
 end
 
-local function write_all(run, missing)
+local function write_json(run)
+  shell.write("build/bench.json", json.encode(run))
+end
+
+local function write_markdown(run, missing)
   local cases, results = measured_cases(run.cases), run.cases
   local lines = {}
   local function add(more, title)
@@ -267,7 +275,6 @@ local function write_all(run, missing)
   local text = table.concat(lines, "\n") .. "\n"
   io.stdout:write(text)
   shell.write("build/bench.md", text)
-  shell.write("build/bench.json", json.encode(run))
 end
 
 --- What is said of this run above the tables.
@@ -303,12 +310,13 @@ local function main()
   for _, peer in ipairs(peers) do
     run.versions[peer.name] = peer.version_text
   end
-  for _, case in ipairs(cases) do
-    run.cases[case.name] = run_case(case, peers, options)
-  end
   if options.add then add_former(run) end
   run.runs[#run.runs + 1] = line
-  write_all(run, missing)
+  for _, case in ipairs(cases) do
+    merge_into(run, case.name, run_case(case, peers, options))
+    write_json(run)
+  end
+  write_markdown(run, missing)
 end
 
 main()

@@ -22,23 +22,13 @@ local function merge_rows(now, before)
   return now
 end
 
-local function merge_case(now, before)
+--- Adds to a case's result of now what the former one has beyond it.
+function merge.case(now, before)
   for key, rows in pairs(before.metrics) do
     now.metrics[key] = merge_rows(now.metrics[key] or {}, rows)
   end
   if before.growth then
     now.growth = merge_rows(now.growth or {}, before.growth)
-  end
-end
-
---- Adds to the results of now what the former ones have beyond them.
-function merge.results(now, before)
-  for name, case in pairs(before) do
-    if now[name] then
-      merge_case(now[name], case)
-    else
-      now[name] = case
-    end
   end
 end
 

@@ -81,8 +81,7 @@ function programs.measure(case, program, options)
     local load = is_slow and case.slow_load or case.load
     return TIMEOUT .. with_args("build/bench/load", load) .. " -- " .. command
   end
-  local args = case.args and is_slow and case.slow_args or case.args
-  return scale .. TIMEOUT .. with_args(command, args)
+  return scale .. TIMEOUT .. with_args(command, case.args)
 end
 
 --- The command line that counts the instructions of n operations of a case.
