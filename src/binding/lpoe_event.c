@@ -139,8 +139,10 @@ static int kernel_get_event_count(lua_State *L) {
 static int kernel_get_next_event_time(lua_State *L) {
   struct lpoe *P = lpoe_self(L);
   int64_t due;
-  if (!poe_next_event_epoch_ns(P->k, &due)) return 0;
-  lpoe_push_epoch(L, due);
+  if (poe_next_event_epoch_ns(P->k, &due))
+    lpoe_push_epoch(L, due);
+  else
+    lua_pushnil(L);
   return 1;
 }
 
