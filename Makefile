@@ -9,6 +9,10 @@ INST_BINDIR ?= $(PREFIX)/bin
 INST_LUADIR ?= $(PREFIX)/share/lua/5.4
 INST_LIBDIR ?= $(PREFIX)/lib/lua/5.4
 INST_MANDIR ?= $(PREFIX)/share/man
+INST_INCDIR ?= $(PREFIX)/include
+INST_CLIBDIR ?= $(PREFIX)/lib
+# Install the library for C programs too?
+DEVEL ?= yes
 LUA_PC := $(firstword $(foreach p,lua5.4 lua-5.4 lua54 lua,$(shell \
   $(PKG_CONFIG) --exists '$(p) >= 5.4' '$(p) < 5.5' 2>/dev/null && echo $(p))))
 LUA_CFLAGS ?= $(if $(LUA_INCDIR),-I$(LUA_INCDIR),$(shell \
@@ -22,6 +26,9 @@ LUA_LIBDIR ?= $(shell $(PKG_CONFIG) --variable=libdir $(LUA_PC) 2>/dev/null)
 LUA_STATIC := $(wildcard $(LUA_LIBDIR)/liblua5.4.a)
 LUA_LIBS ?= $(if $(LUA_STATIC),$(LUA_STATIC),$(shell \
   $(PKG_CONFIG) --libs $(LUA_PC) 2>/dev/null))
+
+# A program and its libraries must share one Lua.
+LUA_SHARED ?= $(if $(LUA_PC),$(shell $(PKG_CONFIG) --libs $(LUA_PC)),$(LUA_LIBS))
 
 SAN ?=
 BUILD ?= build$(if $(SAN),/san)
@@ -47,14 +54,21 @@ BINDING := $(call objects,src/binding)
 SYS := $(call objects,src/sys)
 HOST := $(call objects,src/host)
 UNIT := $(call objects,spec/c)
+# The library for C programs has objects of its own, that any linker can read.
+VERSION := $(shell sed -n 's/.*POE_VERSION "\(.*\)"/\1/p' src/poe.h)
+SONAME := libpoe.so.$(firstword $(subst ., ,$(VERSION)))
+EMBED := $(patsubst src/%.c,$(BUILD)/pic/%.o,$(wildcard src/kernel/*.c \
+  src/binding/*.c src/sys/*.c src/embed/*.c))
+LIBS := $(addprefix $(BUILD)/lib/,libpoe.a libpoe.so poe.pc)
 
-.PHONY: all host module unit deps demo test test-san test-gc run-demo \
-  run-tests spec oracle check bench bench-budget cov install uninstall clean \
-  help force
+.PHONY: all host module lib unit deps demo test test-san test-gc run-demo \
+  run-tests spec oracle check bench bench-budget cov install install-lib \
+  uninstall clean help force
 all: host module  ## the host and the Lua module
 
 host: $(BUILD)/bin/poe  ## the executable, build/bin/poe
 module: $(BUILD)/lib/poe/core.so $(BUILD)/lib/poe/sys.so  ## for plain Lua
+lib: $(LIBS)  ## for C programs: build/lib/libpoe.a and .so, poe.pc
 unit: $(BUILD)/unit  ## C tests of the kernel, build/unit
 
 # Replaced in one step: the old one may be running.
@@ -74,6 +88,25 @@ $(BUILD)/lib/poe/sys.so: $(SYS)
 
 $(BUILD)/unit: $(UNIT) $(KERNEL)
 	$(call link,,$(UV_LIBS) -lm)
+
+$(BUILD)/lib/libpoe.a: $(EMBED)
+	@mkdir -p $(@D) && echo "  AR   $@" && rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/lib/libpoe.so: $(EMBED) src/embed/libpoe.map
+	@mkdir -p $(@D) && echo "  LINK $@" && $(CC) $(ALL_LDFLAGS) -fno-lto \
+	  -shared -Wl,-soname,$(SONAME) -Wl,--version-script=src/embed/libpoe.map \
+	  -o $(@D)/libpoe.so.$(VERSION) $(EMBED) $(LUA_SHARED) $(UV_LIBS) -lm -ldl
+	@ln -sf libpoe.so.$(VERSION) $(@D)/$(SONAME) && ln -sf $(SONAME) $@
+
+$(BUILD)/lib/poe.pc: src/embed/poe.pc.in $(BUILD)/flags
+	@mkdir -p $(@D) && sed -e 's|@PREFIX@|$(PREFIX)|' \
+	  -e 's|@LUADIR@|$(INST_LUADIR)|' -e 's|@INCDIR@|$(INST_INCDIR)|' \
+	  -e 's|@CLIBDIR@|$(INST_CLIBDIR)|' -e 's|@VERSION@|$(VERSION)|' \
+	  -e 's|@LUA@|$(LUA_PC)|' $< >$@
+
+$(BUILD)/pic/%.o: src/%.c $(BUILD)/flags $(BUILD)/luadir
+	$(call compile,-fno-lto -fvisibility=default -fno-semantic-interposition \
+	  -Isrc/binding -DPOE_LUADIR='"$(INST_LUADIR)"')
 
 $(OBJ)/%.o: src/%.c $(BUILD)/flags
 	$(call compile)
@@ -118,7 +151,7 @@ test-san:  ## the same under address and undefined-behaviour sanitizers
 	@$(MAKE) --no-print-directory SAN=address,undefined test
 
 test-gc: host  ## the specs with the collector at its keenest
-	@sh .ci/test $(BUILD) keen-gc
+	@sh .ci/test $(BUILD) busy-gc keen-gc
 
 spec: host module  ## the busted specs alone, in the host
 	@sh .ci/test $(BUILD) host
@@ -145,14 +178,26 @@ cov:  ## lines of C that the tests reach
 LUA_FILES := $(shell cd lua && find poe -name '*.lua')
 INSTALLED := $(addprefix $(DESTDIR),$(INST_BINDIR)/poe \
   $(INST_MANDIR)/man1/poe.1 $(INST_LIBDIR)/poe/core.so \
-  $(INST_LIBDIR)/poe/sys.so $(LUA_FILES:%=$(INST_LUADIR)/%))
+  $(INST_LIBDIR)/poe/sys.so $(LUA_FILES:%=$(INST_LUADIR)/%) \
+  $(if $(filter yes,$(DEVEL)),$(INST_INCDIR)/poe.h $(INST_INCDIR)/poe_embed.h \
+  $(INST_CLIBDIR)/pkgconfig/poe.pc $(addprefix $(INST_CLIBDIR)/,libpoe.a \
+  libpoe.so $(SONAME) libpoe.so.$(VERSION))))
 
-install: host module  ## into PREFIX (/usr/local), under DESTDIR if given
+install: host module $(if $(filter yes,$(DEVEL)),install-lib)  ## into PREFIX (/usr/local), under DESTDIR if given
 	install -D $(BUILD)/bin/poe '$(DESTDIR)$(INST_BINDIR)/poe'
 	install -D -t '$(DESTDIR)$(INST_LIBDIR)/poe' $(BUILD)/lib/poe/*.so
 	install -D -m 644 doc/poe.1 '$(DESTDIR)$(INST_MANDIR)/man1/poe.1'
 	@for f in $(LUA_FILES); do set -x; install -D -m 644 \
 	  "lua/$$f" "$(DESTDIR)$(INST_LUADIR)/$$f" || exit; done
+
+install-lib: lib
+	install -D -m 644 -t '$(DESTDIR)$(INST_INCDIR)' src/poe.h src/poe_embed.h
+	install -D -m 644 -t '$(DESTDIR)$(INST_CLIBDIR)' $(BUILD)/lib/libpoe.a
+	install -D -t '$(DESTDIR)$(INST_CLIBDIR)' $(BUILD)/lib/libpoe.so.$(VERSION)
+	cp -d $(BUILD)/lib/libpoe.so $(BUILD)/lib/$(SONAME) \
+	  '$(DESTDIR)$(INST_CLIBDIR)'
+	install -D -m 644 -t '$(DESTDIR)$(INST_CLIBDIR)/pkgconfig' \
+	  $(BUILD)/lib/poe.pc
 
 uninstall:  ## removes what install put there
 	rm -f $(INSTALLED:%='%')
@@ -166,4 +211,4 @@ help:  ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## */\1	/p' $(firstword $(MAKEFILE_LIST)) | \
 	  expand -t 14
 
--include $(shell find $(OBJ) -name '*.d' 2>/dev/null)
+-include $(shell find $(OBJ) $(BUILD)/pic -name '*.d' 2>/dev/null)

@@ -39,7 +39,8 @@ local function expected_under(prefix)
   local list = modules_in(prefix)
   for _, name in ipairs {
     "bin/poe", "lib/lua/5.4/poe/core.so", "lib/lua/5.4/poe/sys.so",
-    "share/man/man1/poe.1",
+    "share/man/man1/poe.1", "include/poe.h", "include/poe_embed.h",
+    "lib/libpoe.a", "lib/libpoe.so.0.1.0", "lib/pkgconfig/poe.pc",
   } do
     list[#list + 1] = prefix .. "/" .. name
   end

@@ -299,6 +299,15 @@ static int module_last_traceback(lua_State *L) {
   return 2;
 }
 
+/* step() -> whether a session is left; for who drives the kernel. */
+static int module_step(lua_State *L) {
+  struct lpoe *P = lpoe_upvalue(L);
+  P->run_called = 1;
+  int more = poe_kernel_step(P->k);
+  lua_pushboolean(L, more < 0 ? run_failed(P, L, more) : more);
+  return 1;
+}
+
 static int module_close(lua_State *L) {
   struct lpoe *P = lua_touserdata(L, lua_upvalueindex(1));
   if (P->depth) return luaL_error(L, "close: a handler is running");
@@ -337,6 +346,7 @@ const luaL_Reg lpoe_run_functions[] = {
     {"wait_status", module_wait_status},
     {"run_called", module_run_called},
     {"last_traceback", module_last_traceback},
+    {"step", module_step},
     {"close", module_close},
     {"census", module_census},
     {"find_loop", lpoe_find_loop},
