@@ -218,6 +218,18 @@ function Trace:expect(text)
   assert.equal(helper.unindent(text), table.concat(self.lines, "\n"))
 end
 
+--- Posts an event to the running session when that many slices have passed:
+--- "later", whatever the speed of the machine.
+---@param slices? integer 15
+function helper.later(kernel, event, slices)
+  local left, tick = slices or 15, "before " .. event
+  kernel:state(tick, function()
+    left = left - 1
+    kernel:yield(left > 0 and tick or event)
+  end)
+  kernel:yield(tick)
+end
+
 -- ---- scripts ----------------------------------------------------------------------
 
 ---@class spec.script_options

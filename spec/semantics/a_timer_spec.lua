@@ -88,7 +88,7 @@ describe("A. Timers", function()
         kernel:delay_set("e", 0.02, 3)
         kernel:alarm_add("e", poe.time() + 0.021, 31)
         kernel:alarm_set("e", poe.time() + 0.021, 32)
-        kernel:alarm("e", poe.time() + 0.022, 4)
+        kernel:alarm("e", poe.time() + 0.1, 4)
         t:say("count ", kernel:get_event_count())
       end,
       e = true,
@@ -234,7 +234,7 @@ describe("A. Timers", function()
     local id
     t:session("a", {
       _start = function(kernel)
-        id = kernel:delay_set("e", 0.01)
+        id = kernel:delay_set("e", 0.1)
       end,
       e = true,
     })
@@ -281,7 +281,7 @@ describe("A. Timers", function()
     })
     t:session("b", {
       _start = function(kernel)
-        kernel:delay("mine", 0.001)
+        kernel:delay("mine", 0.1)
       end,
       mine = true,
     })

@@ -219,7 +219,7 @@ describe("B. Collection of sessions", function()
     t:session("b", {
       _start = function(kernel)
         kernel:alias_set "b"
-        kernel:delay("e", 0.01)
+        helper.later(kernel, "e")
       end,
       e = function(kernel) kernel:alias_remove "b" end,
       hi = function(kernel)

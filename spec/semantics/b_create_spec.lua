@@ -47,7 +47,7 @@ describe("B. Session life", function()
     t:session("a", {
       _start = function(kernel)
         kernel:alias_set "a"
-        kernel:delay("end", 0.01)
+        helper.later(kernel, "end")
       end,
       make = function()
         t:session("c", { _start = function(kernel) kernel:yield "x" end, x = true })

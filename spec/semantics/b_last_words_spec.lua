@@ -85,7 +85,7 @@ describe("B. What a stopping session does", function()
       _start = function(kernel)
         kernel:alias_set "b"
         kernel:sig("FOO", "foo")
-        kernel:delay("end", 0.01)
+        helper.later(kernel, "end")
       end,
       hello = function(kernel)
         t:say("sender resolves: ", tostring(kernel:ID_id_to_session(kernel.sender:ID()) ~= nil))
@@ -201,7 +201,7 @@ describe("B. What a stopping session does", function()
     t:session("b", {
       _start = function(kernel)
         kernel:alias_set "b"
-        kernel:delay("end", 0.01)
+        helper.later(kernel, "end")
       end,
       hello = function(kernel)
         local sender = kernel.sender
@@ -239,7 +239,7 @@ describe("B. What a stopping session does", function()
     t:session("a", {
       _start = function(kernel)
         kernel:alias_set "a"
-        kernel:delay("e", 0.001)
+        kernel:delay("e", 100)
       end,
       e = true,
     })
@@ -247,7 +247,7 @@ describe("B. What a stopping session does", function()
       _start = function(kernel)
         kernel:signal("a", "TERM")
         t:say("post ", tostring(kernel:post("a", "e", {})))
-        kernel:delay("d", 0.005)
+        helper.later(kernel, "d")
       end,
       d = true,
     })

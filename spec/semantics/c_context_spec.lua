@@ -36,7 +36,7 @@ describe("C. The context of handlers", function()
       _start = function(kernel)
         show(kernel)
         kernel:yield "x"
-        kernel:delay("d", 0.001)
+        kernel:delay("d", 0)
         kernel:sig("FOO", "foo")
       end,
       x = function(kernel)
@@ -52,12 +52,12 @@ describe("C. The context of handlers", function()
         nil
       a.x <- a
         _start
+      a.d <- a
+        _start
       a.y <- a
         x
       a.foo <- KERNEL (FOO)
         x
-      a.d <- a
-        _start
       a._stop <- KERNEL
         nil
       run() returned]]

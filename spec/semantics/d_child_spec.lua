@@ -152,7 +152,6 @@ describe("D. Child processes", function()
   -- POE leaks a reference: the session survives until IDLE.
   it("62 replaces the first watch of a pid by the second "
     .. "(D26_sig_child_twice_same_pid, W12)", function()
-    local stopped_at
     t:session("a", {
       _start = function(kernel)
         local pid = fork(kernel, exits(0))
@@ -161,15 +160,21 @@ describe("D. Child processes", function()
       end,
       r1 = true,
       r2 = function(_, _, _, _, _, arg) t:say(arg) end,
-      _stop = function() stopped_at = #t.lines end,
+      _stop = function(kernel) kernel:post("b", "leave") end,
     }, { quiet = true })
-    t:session("b", {
-      _start = function(kernel) kernel:delay("d", 0.05) end,
-      d = function() t:say "b" end,
+    t:session("b", { -- lest it becomes IDLE
+      _start = function(kernel)
+        kernel:alias_set "b"
+        kernel:delay("late", 5)
+      end,
+      late = true,
+      leave = function(kernel)
+        t:say "a has stopped"
+        kernel:delay "late"
+      end,
     }, { quiet = true })
     t:run()
-    assert.equal(1, stopped_at)
-    t:expect "second\nb\nrun() returned"
+    t:expect "second\na has stopped\nrun() returned"
   end)
 
   it("60 tells all sessions that watch one pid, in order of registration "
@@ -255,12 +260,15 @@ describe("D. Child processes", function()
         kernel:sig("CLD", "chld")
         kernel:sig_child(fork(kernel, exits(0)), "reaped")
         kernel:signal(kernel.session, "CLD", "sent")
-        kernel:delay("d", 0.03)
+        kernel:delay("late", 5)
       end,
-      chld = function(_, _, name, what)
+      chld = function(kernel, _, name, what)
         t:say(name, " ", type(what))
+        if what ~= "sent" then
+          kernel:delay "late"
+        end
       end,
-      reaped = true, d = true,
+      reaped = true, late = function() t:say "late" end,
     }, { quiet = true })
     t:run()
     t:expect "CHLD string\nCHLD number\nrun() returned"

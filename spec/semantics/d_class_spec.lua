@@ -57,7 +57,7 @@ describe("D. Classes of signals", function()
   it("53 stops all whom an unhandled terminal signal reached, watching or not "
     .. "(D04_terminal_unhandled_kills_subtree)", function()
     t:session("z", {
-      _start = function(kernel) kernel:delay("d", 0.005) end, d = true,
+      _start = function(kernel) helper.later(kernel, "d") end, d = true,
     })
     t:session("p", {
       _start = function(kernel)
@@ -111,7 +111,7 @@ describe("D. Classes of signals", function()
         t:session("c", {
           _start = function()
             kernel:alias_set "c"
-            kernel:delay("d", 0.05)
+            kernel:delay("d", 100)
           end,
           d = true,
         })

@@ -80,7 +80,7 @@ describe("E. Exceptions, again and uncaught", function()
 
     it("there is no DIE, the first death stops all (E14_catch_off)", function()
       t:session("z", {
-        _start = function(kernel) kernel:delay("d", 0.05) end, d = true,
+        _start = function(kernel) kernel:delay("d", 100) end, d = true,
       })
       t:session("a", {
         _start = function(kernel)
@@ -104,7 +104,7 @@ describe("E. Exceptions, again and uncaught", function()
       t:session("b", {
         _start = function(kernel)
           kernel:alias_set "b"
-          kernel:delay("e", 0.005)
+          helper.later(kernel, "e")
         end,
         bad = raise "boom", e = true,
       })

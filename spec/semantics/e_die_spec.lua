@@ -130,7 +130,7 @@ describe("E. Exceptions", function()
     .. "(E03_die_order_children_self_parents)", function()
     local function watch(kernel)
       kernel:sig("DIE", "oops")
-      kernel:delay("d", 0.01) -- lest it ends before
+      helper.later(kernel, "d") -- lest it ends before
     end
     t:session("p", {
       _start = function(kernel)
@@ -196,7 +196,7 @@ describe("E. Exceptions", function()
   it("72 stops all when nobody handled it, and run raises it "
     .. "(E01_unhandled_die)", function()
     t:session("z", {
-      _start = function(kernel) kernel:delay("d", 0.05) end, d = true,
+      _start = function(kernel) kernel:delay("d", 100) end, d = true,
     })
     t:session("a", {
       _start = function(kernel)
@@ -231,7 +231,7 @@ describe("E. Exceptions", function()
       _start = function(kernel)
         t:session("m", {
           _start = function()
-            t:session("c", { _start = function() kernel:delay("d", 0.05) end })
+            t:session("c", { _start = function() kernel:delay("d", 100) end })
             kernel:yield "x"
             kernel:yield "y"
           end,

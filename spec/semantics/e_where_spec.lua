@@ -146,7 +146,7 @@ describe("E. Exceptions, by kind of handler", function()
     it("is raised from run in this slice, all sessions being stopped "
       .. "(E08_die_in_stop, W14)", function()
       t:session("z", {
-        _start = function(kernel) kernel:delay("d", 0.02) end, d = true,
+        _start = function(kernel) kernel:delay("d", 100) end, d = true,
       })
       t:session("a", { _stop = raise "boom in stop" })
       t:run()
@@ -170,7 +170,7 @@ describe("E. Exceptions, by kind of handler", function()
                 _start = function()
                   kernel:sig("DIE", "oops")
                   kernel:alias_set "sister"
-                  kernel:delay("d", 0.005)
+                  helper.later(kernel, "d")
                 end,
                 oops = true, d = true,
               })
@@ -195,7 +195,7 @@ describe("E. Exceptions, by kind of handler", function()
       t:session("b", {
         _start = function(kernel)
           kernel:alias_set "b"
-          kernel:delay("end", 0.01)
+          helper.later(kernel, "end", 20)
         end,
         hi = function() return "hi" end, ["end"] = true,
       })
@@ -203,7 +203,7 @@ describe("E. Exceptions, by kind of handler", function()
         _start = function(kernel)
           kernel:sig("DIE", "oops")
           t:session("a", { _stop = raise "boom" })
-          kernel:delay("d", 0.005)
+          helper.later(kernel, "d", 10)
         end,
         oops = survive,
         d = function(kernel) t:say("call ", kernel:call("b", "hi")) end,
@@ -332,13 +332,19 @@ describe("E. Exceptions, by kind of handler", function()
       _start = function(kernel)
         kernel:sig("DIE", "oops")
         kernel:select_read(read, "rd")
-        kernel:delay("d", 0.005)
       end,
       rd = function(kernel)
         kernel:select_read(read)
         error("io boom", 0)
       end,
-      d = raise "timer boom", oops = survive,
+      d = raise "timer boom",
+      oops = function(kernel, heap)
+        kernel:sig_handled()
+        if not heap.again then
+          heap.again = true
+          kernel:delay("d", 0)
+        end
+      end,
     })
     t:run()
     read:close()
@@ -349,7 +355,7 @@ describe("E. Exceptions, by kind of handler", function()
       a.oops <- KERNEL ]] .. die("a", "io boom", "rd", nil, "a") .. [[
 
       a.d <- a
-      a.oops <- KERNEL ]] .. die("a", "timer boom", "d", "_start", "a") .. [[
+      a.oops <- KERNEL ]] .. die("a", "timer boom", "d", "oops", "a") .. [[
 
       a._stop <- KERNEL
       run() returned]])
