@@ -190,7 +190,9 @@ static void uv_ignore_signal(poe_loop *l, int signum) {
 
 /* ---- waiting ----------------------------------------------------------------------- */
 
-static void on_timer(uv_timer_t *timer) { (void)timer; }
+/* Over before libuv began to wait, if the process had lost the processor:
+   without the stop it would then wait for whatever comes next. */
+static void on_timer(uv_timer_t *timer) { uv_stop(timer->loop); }
 
 static void block(poe_loop *l, int64_t ns) {
   struct pollfd p = {uv_backend_fd(&l->uv), POLLIN, 0};
