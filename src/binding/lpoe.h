@@ -102,7 +102,8 @@ struct lpoe {
   lua_State *bridge; /* where they are called */
   int loop_failed; /* the message waits to be raised */
   int is_driven; /* loop_run is under way... */
-  int slice_raises; /* ...in a slice: an error is not the bridge's */
+  int in_slice; /* ...in a slice: an error is not the bridge's */
+  int is_awake; /* it was told that something was sent since the last one */
   int is_collected; /* the Lua state ends: what the bridge is made of may be
                        gone already */
 };
@@ -248,6 +249,8 @@ int lpoe_loop_raise(struct lpoe *P, lua_State *L);
 int lpoe_loop_drives(const struct lpoe *P);
 /* What a lua_CFunction of the kernel at 1 returns then.  May yield. */
 int lpoe_loop_run(struct lpoe *P, lua_State *L);
+/* Under loop_run: something is sent, perhaps while it waits. */
+void lpoe_loop_wake(struct lpoe *P);
 /* Tell the bridge that no session is left. */
 void lpoe_loop_halt(struct lpoe *P);
 /* 0 if the bridge knows no widgets.  Raises. */

@@ -158,6 +158,7 @@ static struct poe_origin remember_file(struct lpoe *P, const lua_Debug *ar) {
 
 struct poe_origin lpoe_origin(struct lpoe *P, lua_State *L) {
   lua_Debug ar;
+  if (P->is_driven) lpoe_loop_wake(P);
   for (int level = 1; lua_getstack(L, level, &ar); level++) {
     lua_getinfo(L, "Sl", &ar);
     if (ar.currentline > 0) return remember_file(P, &ar);

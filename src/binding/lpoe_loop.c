@@ -16,6 +16,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
+#ifdef __linux__
+#include <sys/epoll.h>
+#endif
 
 #include "lpoe.h"
 
@@ -119,7 +123,7 @@ static int add_traceback(lua_State *L) { /* error -> its text */
 
 /* The same for loop_run, but a session's exception stays what it is. */
 static int add_run_traceback(lua_State *L) {
-  return lpoe_of_state(L)->slice_raises ? 1 : add_traceback(L);
+  return lpoe_of_state(L)->in_slice ? 1 : add_traceback(L);
 }
 
 /* [message]: the first failure is the one that is told. */
@@ -137,8 +141,9 @@ int lpoe_loop_raise(struct lpoe *P, lua_State *L) {
   push_field(L, AT_NAME);
   push_field(L, AT_ERROR);
   P->loop_failed = 0;
-  lua_pushfstring(L, "event loop '%s': %s", lua_tostring(L, -2),
-                  luaL_tolstring(L, -1, NULL));
+  luaL_tolstring(L, -1, NULL);
+  lua_pushfstring(L, "event loop '%s': %s", lua_tostring(L, -3),
+                  lua_tostring(L, -1));
   lpoe_push_kernel(L);
   lua_getiuservalue(L, -1, LPOE_UV_TRACE);
   lua_pushvalue(L, -3);
@@ -284,15 +289,31 @@ static int mark_dirty(poe_loop *l, int fd) {
   return 0;
 }
 
+/* Some devices epoll(7) refuses; loops built on it fail of them. */
+static int can_be_waited_for(int fd) {
+#ifdef __linux__
+  int queue = epoll_create1(EPOLL_CLOEXEC);
+  struct epoll_event event = {.events = EPOLLIN};
+  if (queue < 0) return 1;
+  int refused = epoll_ctl(queue, EPOLL_CTL_ADD, fd, &event) && errno == EPERM;
+  close(queue);
+  return !refused;
+#else
+  (void)fd;
+  return 1;
+#endif
+}
+
 /* select(2) has it that these are always ready; no loop can wait for them. */
-static int is_plain(const struct stat *st) {
-  return S_ISREG(st->st_mode) || S_ISDIR(st->st_mode);
+static int is_plain(int fd, const struct stat *st) {
+  if (S_ISREG(st->st_mode) || S_ISDIR(st->st_mode)) return 1;
+  return S_ISCHR(st->st_mode) && !can_be_waited_for(fd);
 }
 
 static int loop_watch_fd(poe_loop *l, int fd, unsigned mask) {
   struct stat st = {0};
   if (mask && fstat(fd, &st) < 0) return -errno;
-  if (mask && is_plain(&st)) return -EPERM;
+  if (mask && is_plain(fd, &st)) return -EPERM;
   int err = grow((void **)&l->at, sizeof *l->at, &l->room, (size_t)fd + 1);
   if (!err) err = mark_dirty(l, fd);
   if (err) return err;
@@ -514,9 +535,9 @@ void lpoe_loop_halt(struct lpoe *P) {
 
 static int slice(lua_State *L) { /* -> whether a session is left */
   struct lpoe *P = lpoe_upvalue(L);
-  P->slice_raises = 1;
+  P->in_slice = 1;
   int more = lpoe_slice(P, L);
-  P->slice_raises = 0;
+  P->in_slice = P->is_awake = 0;
   lua_pushboolean(L, more);
   return 1;
 }
@@ -525,14 +546,25 @@ static int slice(lua_State *L) { /* -> whether a session is left */
 static int has_run(lua_State *L, int status, lua_KContext ctx) {
   struct lpoe *P = lpoe_upvalue(L);
   (void)ctx;
-  int is_ours = P->slice_raises;
-  P->is_driven = P->slice_raises = 0;
+  int is_ours = P->in_slice;
+  P->is_driven = P->in_slice = 0;
   if (status != LUA_OK && status != LUA_YIELD) {
     if (is_ours) return lua_error(L);
     keep_failure(P, L);
   }
   if (P->loop_failed) return lpoe_loop_raise(P, L);
   return 0;
+}
+
+/* Called where nothing may be collected: its finalizers could send too. */
+void lpoe_loop_wake(struct lpoe *P) {
+  if (P->in_slice || P->is_awake) return;
+  P->is_awake = 1;
+  int was_on = lua_gc(P->bridge, LUA_GCISRUNNING);
+  if (was_on) lua_gc(P->bridge, LUA_GCSTOP);
+  call(
+      (struct call){.l = P->loop, .method = RESUME_TIME, .push = push_seconds});
+  if (was_on) lua_gc(P->bridge, LUA_GCRESTART);
 }
 
 int lpoe_loop_drives(const struct lpoe *P) {
@@ -548,8 +580,9 @@ int lpoe_loop_run(struct lpoe *P, lua_State *L) {
   lua_getfield(L, -1, method_names[RUN]);
   lua_insert(L, -2);
   lua_pushvalue(L, 1);
-  lua_pushcclosure(L, slice,
-                   1); /* [kernel, handler, loop_run, bridge, slice] */
+  lua_getiuservalue(L, 1, LPOE_UV_VALUES);
+  /* [kernel, handler, loop_run, bridge, slice] */
+  lua_pushcclosure(L, slice, 2);
   P->is_driven = 1;
   return has_run(L, lua_pcallk(L, 2, 0, 2, 0, has_run), 0);
 }
