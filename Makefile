@@ -11,8 +11,8 @@ INST_LIBDIR ?= $(PREFIX)/lib/lua/5.4
 INST_MANDIR ?= $(PREFIX)/share/man
 INST_INCDIR ?= $(PREFIX)/include
 INST_CLIBDIR ?= $(PREFIX)/lib
-# Install the library for C programs too?
-DEVEL ?= yes
+# Set to nothing, install leaves the library for C programs out.
+INST_LIB ?= install-lib
 LUA_PC := $(firstword $(foreach p,lua5.4 lua-5.4 lua54 lua,$(shell \
   $(PKG_CONFIG) --exists '$(p) >= 5.4' '$(p) < 5.5' 2>/dev/null && echo $(p))))
 LUA_CFLAGS ?= $(if $(LUA_INCDIR),-I$(LUA_INCDIR),$(shell \
@@ -28,7 +28,8 @@ LUA_LIBS ?= $(if $(LUA_STATIC),$(LUA_STATIC),$(shell \
   $(PKG_CONFIG) --libs $(LUA_PC) 2>/dev/null))
 
 # A program and its libraries must share one Lua.
-LUA_SHARED ?= $(if $(LUA_PC),$(shell $(PKG_CONFIG) --libs $(LUA_PC)),$(LUA_LIBS))
+LUA_SHARED ?= $(if $(LUA_PC),$(shell \
+  $(PKG_CONFIG) --libs $(LUA_PC)),$(LUA_LIBS))
 
 SAN ?=
 BUILD ?= build$(if $(SAN),/san)
@@ -98,15 +99,18 @@ $(BUILD)/lib/libpoe.so: $(EMBED) src/embed/libpoe.map
 	  -o $(@D)/libpoe.so.$(VERSION) $(EMBED) $(LUA_SHARED) $(UV_LIBS) -lm -ldl
 	@ln -sf libpoe.so.$(VERSION) $(@D)/$(SONAME) && ln -sf $(SONAME) $@
 
-$(BUILD)/lib/poe.pc: src/embed/poe.pc.in $(BUILD)/flags
+$(BUILD)/lib/poe.pc: src/embed/poe.pc.in force
 	@mkdir -p $(@D) && sed -e 's|@PREFIX@|$(PREFIX)|' \
 	  -e 's|@LUADIR@|$(INST_LUADIR)|' -e 's|@INCDIR@|$(INST_INCDIR)|' \
 	  -e 's|@CLIBDIR@|$(INST_CLIBDIR)|' -e 's|@VERSION@|$(VERSION)|' \
 	  -e 's|@LUA@|$(LUA_PC)|' $< >$@
 
-$(BUILD)/pic/%.o: src/%.c $(BUILD)/flags $(BUILD)/luadir
-	$(call compile,-fno-lto -fvisibility=default -fno-semantic-interposition \
-	  -Isrc/binding -DPOE_LUADIR='"$(INST_LUADIR)"')
+$(BUILD)/pic/%.o: src/%.c $(BUILD)/flags
+	$(call compile,-fno-lto -fvisibility=default -fno-semantic-interposition)
+
+$(BUILD)/pic/embed/embed.o: $(BUILD)/luadir
+$(BUILD)/pic/embed/embed.o: ALL_CFLAGS += -Isrc/binding \
+  -DPOE_LUADIR='"$(INST_LUADIR)"'
 
 $(OBJ)/%.o: src/%.c $(BUILD)/flags
 	$(call compile)
@@ -179,11 +183,11 @@ LUA_FILES := $(shell cd lua && find poe -name '*.lua')
 INSTALLED := $(addprefix $(DESTDIR),$(INST_BINDIR)/poe \
   $(INST_MANDIR)/man1/poe.1 $(INST_LIBDIR)/poe/core.so \
   $(INST_LIBDIR)/poe/sys.so $(LUA_FILES:%=$(INST_LUADIR)/%) \
-  $(if $(filter yes,$(DEVEL)),$(INST_INCDIR)/poe.h $(INST_INCDIR)/poe_embed.h \
+  $(if $(INST_LIB),$(INST_INCDIR)/poe.h $(INST_INCDIR)/poe_embed.h \
   $(INST_CLIBDIR)/pkgconfig/poe.pc $(addprefix $(INST_CLIBDIR)/,libpoe.a \
   libpoe.so $(SONAME) libpoe.so.$(VERSION))))
 
-install: host module $(if $(filter yes,$(DEVEL)),install-lib)  ## into PREFIX (/usr/local), under DESTDIR if given
+install: host module $(INST_LIB)  ## into PREFIX (/usr/local), below DESTDIR
 	install -D $(BUILD)/bin/poe '$(DESTDIR)$(INST_BINDIR)/poe'
 	install -D -t '$(DESTDIR)$(INST_LIBDIR)/poe' $(BUILD)/lib/poe/*.so
 	install -D -m 644 doc/poe.1 '$(DESTDIR)$(INST_MANDIR)/man1/poe.1'

@@ -53,7 +53,7 @@ build = {
     INST_LUADIR = "$(LUADIR)",
     INST_LIBDIR = "$(LIBDIR)",
     INST_MANDIR = "$(PREFIX)/man",
-    DEVEL = "no",
+    INST_LIB = "",
   },
   copy_directories = { "doc", "examples", "types" },
 }

@@ -27,10 +27,8 @@ end
 
 local function modules_in(prefix)
   local list = {}
-  for name in lfs.dir "lua/poe" do
-    if name:find "%.lua$" then
-      list[#list + 1] = prefix .. "/share/lua/5.4/poe/" .. name
-    end
+  for name in shell("cd lua && find poe -name '*.lua'"):gmatch "[^\n]+" do
+    list[#list + 1] = prefix .. "/share/lua/5.4/" .. name
   end
   return list
 end

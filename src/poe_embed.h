@@ -91,9 +91,11 @@ static inline struct poe_arg poe_str(const char *text) {
 }
 
 /* Stands for the two parameters n and args: POE_ARGS(poe_int(1), ...). */
-#define POE_ARGS(...)                                             \
-  (sizeof((struct poe_arg[]){__VA_ARGS__}) / sizeof(struct poe_arg)), \
-      (struct poe_arg[]){__VA_ARGS__}
+#define POE_ARGS(...)                                                          \
+  (sizeof((struct poe_arg[]){__VA_ARGS__}) / sizeof(struct poe_arg)),          \
+      (struct poe_arg[]) {                                                     \
+    __VA_ARGS__                                                                \
+  }
 
 /* ---- events to sessions ------------------------------------------------------ */
 

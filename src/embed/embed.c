@@ -120,18 +120,12 @@ static int protected(poe_embed *e, lua_State *L, lua_CFunction f,
 
 static void push_arg(lua_State *L, const struct poe_arg *arg) {
   switch (arg->kind) {
-    case POE_ARG_NIL:
-      lua_pushnil(L);
-      break;
-    case POE_ARG_BOOLEAN:
-      lua_pushboolean(L, arg->as.boolean);
-      break;
+    case POE_ARG_NIL: lua_pushnil(L); break;
+    case POE_ARG_BOOLEAN: lua_pushboolean(L, arg->as.boolean); break;
     case POE_ARG_INTEGER:
       lua_pushinteger(L, (lua_Integer)arg->as.integer);
       break;
-    case POE_ARG_NUMBER:
-      lua_pushnumber(L, (lua_Number)arg->as.number);
-      break;
+    case POE_ARG_NUMBER: lua_pushnumber(L, (lua_Number)arg->as.number); break;
     case POE_ARG_STRING:
     case POE_ARG_OTHER:
       lua_pushlstring(L, arg->as.string.at, arg->as.string.len);
@@ -233,8 +227,7 @@ static struct poe_arg to_arg(lua_State *L, int args, lua_Integer i) {
   if (type == LUA_TNUMBER)
     arg = lua_isinteger(L, -1) ? poe_int((int64_t)lua_tointeger(L, -1))
                                : poe_num((double)lua_tonumber(L, -1));
-  if (type == LUA_TSTRING || type > LUA_TSTRING ||
-      type == LUA_TLIGHTUSERDATA) {
+  if (type == LUA_TSTRING || type > LUA_TSTRING || type == LUA_TLIGHTUSERDATA) {
     size_t len;
     arg = poe_bytes(luaL_tolstring(L, -1, &len), 0);
     arg.as.string.len = len;
@@ -250,8 +243,7 @@ static struct poe_arg *push_c_args(lua_State *L, int args, size_t *n) {
   *n = (size_t)lua_tointeger(L, -1);
   lua_pop(L, 1);
   struct poe_arg *list = lua_newuserdatauv(L, (*n + 1) * sizeof *list, 0);
-  for (size_t i = 0; i < *n; i++)
-    list[i] = to_arg(L, args, (lua_Integer)i + 1);
+  for (size_t i = 0; i < *n; i++) list[i] = to_arg(L, args, (lua_Integer)i + 1);
   return list;
 }
 
@@ -473,11 +465,8 @@ static int open_lua(poe_embed *e) {
 }
 
 static int open_driver(poe_embed *e) {
-  struct uv_driver_config config = {.k = e->k,
-                                    .loop = e->c.loop,
-                                    .ud = e,
-                                    .step = step,
-                                    .forked = forked};
+  struct uv_driver_config config = {
+      .k = e->k, .loop = e->c.loop, .ud = e, .step = step, .forked = forked};
   return uv_driver_open(&config, &e->driver);
 }
 

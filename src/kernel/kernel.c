@@ -285,8 +285,8 @@ static void dispatch_head(poe_kernel *k, struct head *h) {
 /* Has this slice had its share?  The clock is read now and then only. */
 static int share_is_used(poe_kernel *k, unsigned dispatched, int64_t *began) {
   if (dispatched % POE__SHARE_EVENTS) return 0;
-  if (!k->selects.count && !k->signals.os_watched &&
-      !k->loop_ops->is_shared && !k->driver)
+  if (!k->selects.count && !k->signals.os_watched && !k->loop_ops->is_shared &&
+      !k->driver)
     return 0;
   int64_t now = poe__now(k);
   if (!*began) *began = now;

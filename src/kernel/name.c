@@ -22,8 +22,14 @@ int poe__name_init(poe_kernel *k) {
   return 0;
 }
 
+/* The host may end with references of its own: it need not count them then. */
 void poe__name_fini(poe_kernel *k) {
   struct poe__names *n = &k->names;
+  for (uint32_t id = 1; id < n->count; id++) {
+    poe_name *name = n->by_id[id];
+    if ((uintptr_t)name & 1) continue;
+    poe__free(k, name, sizeof *name + name->len + 1);
+  }
   poe__map_fini(k, &n->map);
   poe__array_free(k, n->by_id, n->room * sizeof *n->by_id);
 }
