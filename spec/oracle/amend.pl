@@ -63,6 +63,15 @@ my %edits = (
        undef $stop_exception;
        POE::Kernel->stop if $kr_exception;
      }' ],
+    # A parent that stop() ended meanwhile hears no more of its child.
+    [ 'if (defined $parent) {
+    $self->_dispatch_event(
+      $parent, $self,
+      EN_CHILD, ET_CHILD, [ CHILD_LOSE' =>
+      'if (defined $parent and exists $kr_sessions{$parent->ID}) {
+    $self->_dispatch_event(
+      $parent, $self,
+      EN_CHILD, ET_CHILD, [ CHILD_LOSE' ],
     [ 'return if exists $already_stopping{$sid};' =>
       'return if exists $already_stopping{$sid} or !exists $kr_sessions{$sid};' ],
   ],
