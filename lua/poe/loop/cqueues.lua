@@ -52,24 +52,25 @@ local function begin(self, fd)
   return entry
 end
 
-local function change(entry, mode, item)
+local function change(self, entry, mode, item)
   entry[mode] = item
   entry.list = { entry.changed }
   for other = 0, 2 do
     entry.list[#entry.list + 1] = entry[other] -- nil adds nothing
   end
   entry.changed:signal()
+  self.has_changed = true
 end
 
 function Cqueues:loop_watch_filehandle(fd, mode)
   local entry = self.watched[fd] or begin(self, fd)
-  change(entry, mode, { pollfd = fd, events = EVENTS[mode], mode = mode })
+  change(self, entry, mode, { pollfd = fd, events = EVENTS[mode], mode = mode })
 end
 
 function Cqueues:loop_ignore_filehandle(fd, mode)
   local entry = self.watched[fd]
   if not entry then return end
-  change(entry, mode, nil)
+  change(self, entry, mode, nil)
   if not (entry[0] or entry[1] or entry[2]) then
     self.watched[fd] = nil
     self.home:cancel(fd)
@@ -78,14 +79,23 @@ end
 
 -- ---- waiting ----------------------------------------------------------------------
 
---- A coroutine that fails ends the run, as it ends controller:loop(); one of
---- ours does only if its descriptor was closed behind our back.
-function Cqueues:loop_do_timeslice(seconds)
-  self.seconds = seconds
-  if self.alarm then return end -- loop_run waits
+-- A coroutine that fails ends the run, as it ends controller:loop(); ours may,
+-- if its descriptor was closed behind our back.
+local function step(self, seconds)
   local ok, message, errno, thread = self.controller:step(seconds)
   if ok or errno and self.ours[thread] then return end
   error(thread and debug.traceback(thread, tostring(message)) or message, 0)
+end
+
+--- What has changed, a first step tells cqueues and a second one finds out.
+function Cqueues:loop_do_timeslice(seconds)
+  self.seconds = seconds
+  if self.alarm then return end -- loop_run waits
+  if self.has_changed then
+    self.has_changed, seconds = false, 0
+    step(self, 0)
+  end
+  step(self, seconds)
 end
 
 -- ---- in somebody else's controller --------------------------------------------------

@@ -116,7 +116,7 @@ end
 -- ---- fork ------------------------------------------------------------------------
 
 --- In the child: luv has no uv_loop_fork, but the library behind it does.
-function Luv:loop_forked()
+function Luv.loop_forked()
   local path = assert(package.searchpath("luv", package.cpath))
   local code = core.fork_luv(assert(package.loadlib(path, "luv_loop")),
     assert(package.loadlib(path, "uv_loop_fork")))
