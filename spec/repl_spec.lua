@@ -268,4 +268,17 @@ describe("the REPL on a terminal", function()
     enter("\27[A\27[A", "abc\n")
     leave()
   end)
+
+  it("ends when its terminal is gone and nothing tells it so", function()
+    -- script(1) is killed; SIGHUP is ignored, as under nohup.
+    local result = shell [[
+      mkfifo keys; exec 9<>keys
+      script -qc 'trap "" HUP; echo $$ >pid; exec $POE' /dev/null \
+        <keys >shown 2>&1 &
+      until [ -s pid ] && grep -q '>' shown; do :; done
+      kill -9 $!
+      timeout 20 tail --pid="$(cat pid)" -f /dev/null && echo gone
+    ]]
+    assert.matches("gone", result.out)
+  end)
 end)

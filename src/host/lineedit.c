@@ -116,8 +116,18 @@ static int lineedit_redisplay(lua_State *L) {
   return 0;
 }
 
+/* The terminal is gone: libedit would read nothing from it for ever. */
+static int has_hung_up(int fd) {
+  struct pollfd poller = {.fd = fd, .events = POLLIN};
+  return poll(&poller, 1, 0) == 1 && (poller.revents & (POLLHUP | POLLNVAL));
+}
+
 /* feed() -> the line if it is complete, false at the end, nil if not yet */
 static int lineedit_feed(lua_State *L) {
+  if (has_hung_up(STDIN_FILENO)) {
+    lua_pushboolean(L, 0);
+    return 1;
+  }
   input.is_taken = 0;
   edit.read_char();
   if (!input.is_taken)
