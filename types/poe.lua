@@ -562,6 +562,10 @@ function core.wait_status(status) end
 ---@return boolean
 function core.run_called() end
 
+--- One turn of a kernel that another loop drives.
+---@return boolean more  false when no session is left
+function core.step() end
+
 --- The traceback of the last error that run raised, and the error.
 ---@return string? traceback
 ---@return any error
