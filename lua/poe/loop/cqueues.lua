@@ -28,17 +28,22 @@ end
 
 -- ---- descriptors ----------------------------------------------------------------
 
---- Waits for one descriptor until another takes its place, or none.
+local function record(self, entry, item)
+  local mode = type(item) == "table" and item.mode
+  if not mode or entry[mode] ~= item then return end
+  self.ready(entry.fd, mode)
+  if self.alarm then self.alarm:signal() end
+end
+
+--- Waits for one descriptor until another takes its place, or none. An error or
+--- a hang-up is told by waking up for nothing; it is for whoever reads or
+--- writes to find out.
 local function attend(self, entry)
   while self.watched[entry.fd] == entry do
-    local ready = table.pack(cqueues.poll(table.unpack(entry.list)))
-    for i = 1, ready.n do
-      local mode = type(ready[i]) == "table" and ready[i].mode
-      if mode and entry[mode] == ready[i] then
-        self.ready(entry.fd, mode)
-        if self.alarm then self.alarm:signal() end
-      end
-    end
+    local list = entry.list
+    local ready = table.pack(cqueues.poll(table.unpack(list)))
+    if ready.n == 0 then ready = list end
+    for i = 1, #ready do record(self, entry, ready[i]) end
   end
 end
 
