@@ -31,6 +31,11 @@ LUA_LIBS ?= $(if $(LUA_STATIC),$(LUA_STATIC),$(shell \
 LUA_SHARED ?= $(if $(LUA_PC),$(shell \
   $(PKG_CONFIG) --libs $(LUA_PC)),$(LUA_LIBS))
 
+# Optional: the bridge to GLib.
+GLIB_PC := $(shell $(PKG_CONFIG) --exists glib-2.0 gobject-2.0 2>/dev/null && \
+  echo glib-2.0 gobject-2.0)
+GLIB_SO := $(if $(GLIB_PC),poe/loop/glib.so)
+
 SAN ?=
 BUILD ?= build$(if $(SAN),/san)
 OBJ := $(BUILD)/obj
@@ -68,7 +73,8 @@ LIBS := $(addprefix $(BUILD)/lib/,libpoe.a libpoe.so poe.pc)
 all: host module  ## the host and the Lua module
 
 host: $(BUILD)/bin/poe  ## the executable, build/bin/poe
-module: $(BUILD)/lib/poe/core.so $(BUILD)/lib/poe/sys.so  ## for plain Lua
+module: $(BUILD)/lib/poe/core.so $(BUILD)/lib/poe/sys.so \
+  $(GLIB_SO:%=$(BUILD)/lib/%)  ## for plain Lua
 lib: $(LIBS)  ## for C programs: build/lib/libpoe.a and .so, poe.pc
 unit: $(BUILD)/unit  ## C tests of the kernel, build/unit
 
@@ -86,6 +92,9 @@ $(BUILD)/lib/poe/core.so: $(BINDING) $(KERNEL)
 
 $(BUILD)/lib/poe/sys.so: $(SYS)
 	$(call link,$(LIBFLAG))
+
+$(BUILD)/lib/poe/loop/glib.so: $(OBJ)/glib/loop_glib.o
+	$(call link,$(LIBFLAG),$(shell $(PKG_CONFIG) --libs $(GLIB_PC)))
 
 $(BUILD)/unit: $(UNIT) $(KERNEL)
 	$(call link,,$(UV_LIBS) -lm)
@@ -117,6 +126,8 @@ $(OBJ)/%.o: src/%.c $(BUILD)/flags
 
 $(OBJ)/spec/%.o: spec/%.c $(BUILD)/flags
 	$(call compile,-Isrc/kernel)
+
+$(OBJ)/glib/%.o: ALL_CFLAGS += $(shell $(PKG_CONFIG) --cflags $(GLIB_PC))
 
 $(OBJ)/host/main.o: $(BUILD)/luadir
 $(OBJ)/host/main.o: ALL_CFLAGS += -DPOE_LUADIR='"$(INST_LUADIR)"'
@@ -183,6 +194,7 @@ LUA_FILES := $(shell cd lua && find poe -name '*.lua')
 INSTALLED := $(addprefix $(DESTDIR),$(INST_BINDIR)/poe \
   $(INST_MANDIR)/man1/poe.1 $(INST_LIBDIR)/poe/core.so \
   $(INST_LIBDIR)/poe/sys.so $(LUA_FILES:%=$(INST_LUADIR)/%) \
+  $(GLIB_SO:%=$(INST_LIBDIR)/%) \
   $(if $(INST_LIB),$(INST_INCDIR)/poe.h $(INST_INCDIR)/poe_embed.h \
   $(INST_CLIBDIR)/pkgconfig/poe.pc $(addprefix $(INST_CLIBDIR)/,libpoe.a \
   libpoe.so $(SONAME) libpoe.so.$(VERSION))))
@@ -190,6 +202,8 @@ INSTALLED := $(addprefix $(DESTDIR),$(INST_BINDIR)/poe \
 install: host module $(INST_LIB)  ## into PREFIX (/usr/local), below DESTDIR
 	install -D $(BUILD)/bin/poe '$(DESTDIR)$(INST_BINDIR)/poe'
 	install -D -t '$(DESTDIR)$(INST_LIBDIR)/poe' $(BUILD)/lib/poe/*.so
+	$(if $(GLIB_SO),install -D -t '$(DESTDIR)$(INST_LIBDIR)/poe/loop' \
+	  $(BUILD)/lib/$(GLIB_SO))
 	install -D -m 644 doc/poe.1 '$(DESTDIR)$(INST_MANDIR)/man1/poe.1'
 	@for f in $(LUA_FILES); do set -x; install -D -m 644 \
 	  "lua/$$f" "$(DESTDIR)$(INST_LUADIR)/$$f" || exit; done

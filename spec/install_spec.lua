@@ -42,6 +42,9 @@ local function expected_under(prefix)
   } do
     list[#list + 1] = prefix .. "/" .. name
   end
+  if lfs.attributes "build/install/lib/poe/loop/glib.so" then
+    list[#list + 1] = prefix .. "/lib/lua/5.4/poe/loop/glib.so"
+  end
   table.sort(list)
   return list
 end

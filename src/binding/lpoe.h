@@ -256,6 +256,8 @@ void lpoe_loop_halt(struct lpoe *P);
 /* 0 if the bridge knows no widgets.  Raises. */
 int lpoe_loop_attach_uidestroy(struct lpoe *P, lua_State *L, int widget);
 int lpoe_fork_luv(lua_State *L);
+/* bridge() -> a struct poe_bridge, as a light userdata. */
+int lpoe_bridge(lua_State *L);
 
 /* Each file's functions: methods of the kernel, or fields of the module. */
 extern const luaL_Reg lpoe_session_methods[];  /* of the kernel */

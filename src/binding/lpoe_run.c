@@ -351,4 +351,5 @@ const luaL_Reg lpoe_run_functions[] = {
     {"census", module_census},
     {"find_loop", lpoe_find_loop},
     {"fork_luv", lpoe_fork_luv},
+    {"bridge", lpoe_bridge},
     {NULL, NULL}};

@@ -71,17 +71,32 @@ static int kernel_sig_child(lua_State *L) {
   if (lpoe_sent(P, &m, err) == 0) return lpoe_true(L);
   if (err != -ECHILD) return stopping(P, L, err);
   return lpoe_fail(P, L, ECHILD, POE_ASSERT_EVENTS,
-                   "process %I is no child of this process",
-                   (LUAI_UACINT)pid);
+                   "process %I is no child of this process", (LUAI_UACINT)pid);
+}
+
+/* A light userdata, or what an object of lgi has in its field _native. */
+static void *to_widget(lua_State *L, int arg) {
+  if (lua_islightuserdata(L, arg)) return lua_touserdata(L, arg);
+  int has_fields = luaL_getmetafield(L, arg, "__index") != LUA_TNIL;
+  lua_settop(L, 2);
+  if (!has_fields && !lua_istable(L, arg)) return NULL;
+  lua_getfield(L, arg, "_native");
+  void *widget = lua_islightuserdata(L, -1) ? lua_touserdata(L, -1) : NULL;
+  lua_pop(L, 1);
+  return widget;
 }
 
 static int kernel_signal_ui_destroy(lua_State *L) {
   struct lpoe *P = lpoe_self(L);
   luaL_checkany(L, 2);
   if (lpoe_loop_attach_uidestroy(P, L, 2)) return lpoe_true(L);
+  lua_settop(L, 2);
+  int err = poe_kernel_attach_uidestroy(P->k, to_widget(L, 2));
+  if (err == 0) return lpoe_true(L);
+  if (err == -EINVAL) return luaL_typeerror(L, 2, "widget");
+  if (err != -ENOSYS) return stopping(P, L, err);
   return lpoe_fail(P, L, ENOSYS, POE_ASSERT_EVENTS,
-                   "the loop '%s' has no widgets",
-                   poe_kernel_loop_name(P->k));
+                   "the loop '%s' has no widgets", poe_kernel_loop_name(P->k));
 }
 
 const luaL_Reg lpoe_signal_methods[] = {
