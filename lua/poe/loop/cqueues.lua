@@ -93,6 +93,7 @@ local function step(self, seconds)
 end
 
 --- What has changed, a first step tells cqueues and a second one finds out.
+--- cqueues would not wait at all for what is left below a millisecond.
 function Cqueues:loop_do_timeslice(seconds)
   self.seconds = seconds
   if self.alarm then return end -- loop_run waits
@@ -100,7 +101,7 @@ function Cqueues:loop_do_timeslice(seconds)
     self.has_changed, seconds = false, 0
     step(self, 0)
   end
-  step(self, seconds)
+  step(self, seconds and math.ceil(seconds * 1000) / 1000)
 end
 
 -- ---- in somebody else's controller --------------------------------------------------
