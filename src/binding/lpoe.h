@@ -224,9 +224,18 @@ static inline uint32_t lpoe_slot_of(const poe_session *s) {
   return (uint32_t)poe_session_data(s);
 }
 void lpoe_session_gone(void *ud, poe_session *s);
+
+/* ---- lpoe_state.c ------------------------------------------------------------ */
+
 /* Set or remove (nil) the handler on top of the stack; pops it.  Raises. */
 void lpoe_set_state(struct lpoe *P, lua_State *L, poe_session *s,
                     poe_name *event);
+/* Push the table of states made of inline_states, object_states and
+   package_states, each nil or a table, at index `groups` and the two above.
+   Raises for what is wrong in them, and lets their names go again. */
+void lpoe_push_states(struct lpoe *P, lua_State *L, int groups);
+/* Let go the names of the table of states on top.  Does not raise. */
+void lpoe_drop_states(struct lpoe *P, lua_State *L);
 
 /* ---- lpoe_run.c, lpoe_choose.c, lpoe_loop.c ---------------------------------- */
 

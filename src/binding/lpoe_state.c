@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lpoe_state.c -- states: which handler a session has for which event.
+ *
+ * A session's states are a table by name id; each entry is one reference of
+ * its name.  A handler is a function, or {object, method} for a method that is
+ * looked up when the event comes.
+ */
+#include "lpoe.h"
+
+static void push_states(struct lpoe *P, lua_State *L, const poe_session *s) {
+  (void)P;
+  lpoe_push_kernel(L);
+  lua_getiuservalue(L, -1, LPOE_UV_STATES);
+  lua_rawgeti(L, -1, (lua_Integer)lpoe_slot_of(s) + 1);
+  lua_replace(L, -3);
+  lua_pop(L, 1);
+}
+
+/* [states, handler] -> [states]: under the event's id. */
+static void put_state(struct lpoe *P, lua_State *L, poe_name *event) {
+  uint32_t id = poe_name_id(event);
+  int is_new = lua_rawgeti(L, -2, id) == LUA_TNIL;
+  lua_pop(L, 1);
+  int is_removal = lua_isnil(L, -1);
+  lua_rawseti(L, -2, id);
+  if (is_new && !is_removal) poe_name_ref(event);
+  if (!is_new && is_removal) poe_name_unref(P->k, event);
+}
+
+void lpoe_set_state(struct lpoe *P, lua_State *L, poe_session *s,
+                    poe_name *event) {
+  push_states(P, L, s);
+  lua_insert(L, -2);
+  if (P->slot[lpoe_slot_of(s)].flags & LPOE_OPT_DEBUG) {
+    int known = lua_rawgeti(L, -2, poe_name_id(event)) != LUA_TNIL;
+    lua_pop(L, 1);
+    if (known && !lua_isnil(L, -1))
+      poe_log(P->k, "redefining handler for event(%s) for session(%llu)",
+              poe_name_text(event, NULL),
+              (unsigned long long)poe_session_id(s));
+  }
+  put_state(P, L, event);
+  lua_pop(L, 1);
+}
+
+/* Let go the names of a table of states, on top of L. */
+void lpoe_drop_states(struct lpoe *P, lua_State *L) {
+  if (!lua_istable(L, -1)) return;
+  lua_pushnil(L);
+  while (lua_next(L, -2)) {
+    lua_pop(L, 1);
+    poe_name_unref(P->k,
+                   poe_name_by_id(P->k, (uint32_t)lua_tointeger(L, -1)));
+  }
+}
+
+/* ---- create: checking ------------------------------------------------------------------ */
+
+/* [..., states]: event name at `key`, handler on top of the stack. */
+static void add_state(struct lpoe *P, lua_State *L, int states, int key,
+                      const char *group) {
+  if (lua_type(L, key) != LUA_TSTRING)
+    luaL_error(L, "event names in %s must be strings, got a %s", group,
+               luaL_typename(L, key));
+  poe_name *event = lpoe_check_name(P, L, key, "event name");
+  lua_pushvalue(L, states);
+  lua_insert(L, -2);
+  put_state(P, L, event);
+  lua_pop(L, 1);
+  poe_name_unref(P->k, event);
+}
+
+static void add_inline(struct lpoe *P, lua_State *L, int states, int group) {
+  lua_pushnil(L);
+  while (lua_next(L, group)) {
+    if (lua_type(L, -1) != LUA_TFUNCTION) {
+      const char *type = luaL_typename(L, -1);
+      luaL_error(L, "inline_states['%s'] must be a function, got a %s",
+                 luaL_tolstring(L, -2, NULL), type);
+    }
+    add_state(P, L, states, lua_absindex(L, -2), "inline_states");
+  }
+}
+
+/* [..., key, method]: the event's name, its handler {object, method}. */
+static void add_method(struct lpoe *P, lua_State *L, int states, int object,
+                       const char *group) {
+  int method = lua_gettop(L), key = method - 1;
+  if (lua_type(L, method) != LUA_TSTRING)
+    luaL_error(L, "method names in %s must be strings, got a %s", group,
+               luaL_typename(L, method));
+  if (lua_isinteger(L, key)) key = method; /* a list: named as the event */
+  lua_createtable(L, 2, 0);
+  lua_pushvalue(L, object);
+  lua_rawseti(L, -2, 1);
+  lua_pushvalue(L, method);
+  lua_rawseti(L, -2, 2);
+  add_state(P, L, states, key, group);
+}
+
+/* The object that a key of package_states means: a module or its name. */
+static void push_object_of(lua_State *L, int key, int is_package) {
+  if (!is_package || lua_type(L, key) != LUA_TSTRING) {
+    lua_pushvalue(L, key);
+    return;
+  }
+  lua_getglobal(L, "require");
+  lua_pushvalue(L, key);
+  lua_call(L, 1, 1);
+  if (!lua_istable(L, -1))
+    luaL_error(L, "package_states: module '%s' is no table",
+               lua_tostring(L, key));
+}
+
+static void add_objects(struct lpoe *P, lua_State *L, int states, int group,
+                        const char *name, int is_package) {
+  lua_pushnil(L);
+  while (lua_next(L, group)) {
+    int key = lua_gettop(L) - 1, list = key + 1;
+    int type = lua_type(L, key);
+    if (type != LUA_TTABLE && type != LUA_TUSERDATA &&
+        !(is_package && type == LUA_TSTRING))
+      luaL_error(L, "keys of %s must be %s, got a %s", name,
+                 is_package ? "modules or their names" : "objects",
+                 luaL_typename(L, key));
+    if (!lua_istable(L, list))
+      luaL_error(L, "values of %s must be lists of methods, got a %s", name,
+                 luaL_typename(L, list));
+    push_object_of(L, key, is_package);
+    int object = lua_gettop(L);
+    lua_pushnil(L);
+    while (lua_next(L, list)) {
+      lua_pushvalue(L, -2);
+      lua_insert(L, -2);
+      add_method(P, L, states, object, name);
+      lua_settop(L, object + 1);
+    }
+    lua_settop(L, key);
+  }
+}
+
+static void check_states(struct lpoe *P, lua_State *L, int states) {
+  poe_name *start = poe_name_find(P->k, "_start", 6);
+  if (lua_rawgeti(L, states, poe_name_id(start)) == LUA_TNIL)
+    luaL_error(L, "create: no handler for _start");
+  lua_pop(L, 1);
+  poe_name *signal = poe_name_find(P->k, "_signal", 7);
+  if (signal && lua_rawgeti(L, states, poe_name_id(signal)) != LUA_TNIL)
+    luaL_error(L, "create: a _signal handler is never called: watch signals "
+                  "with kernel:sig");
+}
+
+static int build_states(lua_State *L) {
+  struct lpoe *P = lua_touserdata(L, 1);
+  int states = 5; /* after P and the three groups */
+  if (!lua_isnil(L, 2)) add_inline(P, L, states, 2);
+  if (!lua_isnil(L, 3)) add_objects(P, L, states, 3, "object_states", 0);
+  if (!lua_isnil(L, 4)) add_objects(P, L, states, 4, "package_states", 1);
+  check_states(P, L, states);
+  return 0;
+}
+
+void lpoe_push_states(struct lpoe *P, lua_State *L, int groups) {
+  lua_newtable(L);
+  int states = lua_gettop(L);
+  lua_pushcfunction(L, build_states);
+  lua_pushlightuserdata(L, P);
+  for (int i = 0; i < 3; i++) lua_pushvalue(L, groups + i);
+  lua_pushvalue(L, states);
+  if (lua_pcall(L, 5, 0, 0) == LUA_OK) return;
+  lua_insert(L, -2);
+  lpoe_drop_states(P, L);
+  lua_pop(L, 1);
+  if (lua_type(L, -1) == LUA_TSTRING) { /* blame the caller's line */
+    luaL_where(L, 1);
+    lua_insert(L, -2);
+    lua_concat(L, 2);
+  }
+  lua_error(L);
+}
