@@ -19,6 +19,9 @@ function Cqueues:loop_initialize(_, ready)
   self.ready = ready
   self.home = self.controller -- where our coroutines live now
   self.watched, self.ours = {}, setmetatable({}, { __mode = "k" })
+  self.controller:wrap(function() -- an empty one would not wait
+    cqueues.poll(condition.new())
+  end)
 end
 
 function Cqueues:loop_finalize()
@@ -93,7 +96,6 @@ local function step(self, seconds)
 end
 
 --- What has changed, a first step tells cqueues and a second one finds out.
---- cqueues would not wait at all for what is left below a millisecond.
 function Cqueues:loop_do_timeslice(seconds)
   self.seconds = seconds
   if self.alarm then return end -- loop_run waits
@@ -101,7 +103,7 @@ function Cqueues:loop_do_timeslice(seconds)
     self.has_changed, seconds = false, 0
     step(self, 0)
   end
-  step(self, seconds and math.ceil(seconds * 1000) / 1000)
+  step(self, seconds)
 end
 
 -- ---- in somebody else's controller --------------------------------------------------
