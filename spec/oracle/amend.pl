@@ -181,6 +181,15 @@ my %edits = (
       $kr_exception = $@;
     }' => 'elsif ($type & ET_CALL) { $kr_exception = $@ }
     else { _amend_park($@) }' ],
+    # After stop() the kernel is the active session in outer handlers too.
+    [ '($kr_active_session, $kr_active_event, $kr_active_event_type) = (
+    $hold_active_session, $hold_active_event, $hold_active_event_type
+  );' => '($kr_active_session, $kr_active_event, $kr_active_event_type) = (
+    $hold_active_session, $hold_active_event, $hold_active_event_type
+  );
+  ($kr_active_session, $kr_active_event, $kr_active_event_type) = ($self, "", 0)
+    unless $POE::Kernel::amend_in_stop
+      or $self->_data_ses_exists($kr_active_session->ID);' ],
     # W14: an error in _stop waits for the end of that stop.
     [ 'if ($type & (ET_STOP | ET_SIGDIE) or $kr_active_session eq $self) {' =>
       'if ($type & ET_STOP and $kr_active_session ne $self) {

@@ -158,7 +158,7 @@ sub handler { my ($name, $steps) = @_;
       $id_of{$name} = $self->ID; $name_of{$self->ID} = $name }
     my $ops = $steps->[$n++];
     my $sender = $_[SENDER];
-    emit('D', $depth, $name, $_[STATE], name($sender), $_[BY] // '-', val(\@args));
+    emit('D', $depth, $name, $_[STATE], name($sender), $_[BY] || '-', val(\@args));
     return unless $ops && @$ops;
     local $depth = $depth + 1;
     return scalar ops($ops, $self, $sender) } }
