@@ -289,6 +289,8 @@ struct poe_driver {
   void (*halt)(void *ud);
   /* In the child of a fork: the backend is another descriptor. */
   int (*forked)(void *ud);
+  /* The backend is another descriptor: within a step. */
+  int (*moved)(void *ud);
   /* Call poe_kernel_destroyed at the end of this widget; NULL: it knows
      none.  -EINVAL: that is no widget. */
   int (*attach_uidestroy)(void *ud, void *widget);
@@ -418,10 +420,17 @@ int poe_extref_dec(poe_kernel *k, poe_session *s, poe_name *tag,
 
 /* ---- selects: of the running session ------------------------------------ */
 
-/* `handle` (a payload) becomes ARG0; a watcher of that mode is replaced. */
-int poe_select_watch(poe_kernel *k, int fd, enum poe_mode mode, poe_name *event,
-                     struct poe_origin origin, struct poe_value handle,
-                     struct poe_payload args);
+/* What is watched.  The words of `value`, a payload, become ARG0. */
+struct poe_handle {
+  int fd;
+  int is_own; /* poe_select_forget is called before it is closed; otherwise the
+                 kernel looks, when it is ready, whether it was closed */
+  struct poe_value value;
+};
+/* A watcher of that mode is replaced. */
+int poe_select_watch(poe_kernel *k, struct poe_handle handle,
+                     enum poe_mode mode, poe_name *event,
+                     struct poe_origin origin, struct poe_payload args);
 int poe_select_ignore(poe_kernel *k, int fd, enum poe_mode mode);
 /* 1, or 0 if the session does not watch fd in that mode. */
 int poe_select_pause(poe_kernel *k, int fd, enum poe_mode mode);

@@ -608,8 +608,8 @@ int do_watch(int fd, enum poe_mode mode, const char *event, int handle,
              struct poe_payload args) {
   NAMED(name, event, args)
   struct poe_value v = issue_value(handle);
-  int err =
-      settle(poe_select_watch(host.k, fd, mode, name, here, v, args), args);
+  struct poe_handle h = {.fd = fd, .value = v};
+  int err = settle(poe_select_watch(host.k, h, mode, name, here, args), args);
   if (err)
     take_back((struct poe_payload){v.n, v.words});
   else

@@ -9,6 +9,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -263,6 +264,53 @@ EACH_LOOP(hundreds_of_descriptors_are_watched) {
   }
 }
 
+/* ---- closed, but its open file lives on ------------------------------------------ */
+
+static void hold(void) { do_inc(1, "t", NULL); }
+
+static int moves;
+static int count_move(void *ud) {
+  (void)ud;
+  moves++;
+  return 0;
+}
+static void ignore_read(void) { do_ignore(fd[0], POE_RD); }
+static void close_driver(void *ud) { (void)ud; }
+static int is_readable(int descriptor) {
+  struct pollfd p = {descriptor, POLLIN, 0};
+  return poll(&p, 1, 0) > 0;
+}
+
+TEST(the_driver_is_told_that_the_backend_is_another) {
+  static const struct poe_driver driver = {.moved = count_move,
+                                           .close = close_driver};
+  open_on("uv");
+  make_pipe(fd);
+  int twin = dup(fd[0]);
+  on(1, "read", NULL);
+  start(1);
+  ASSERT_EQ(poe_kernel_set_driver(host.k, &driver, NULL), 0);
+  as(1, hold);
+  as(1, watch_read);
+  ASSERT_EQ(poe_kernel_step(host.k), 1);
+  close(fd[0]);
+  as(1, ignore_read);
+  ASSERT_EQ(write(fd[1], "x", 1), 1);
+  ASSERT_TRUE(is_readable(poe_kernel_backend(host.k)));
+  for (int i = 0; i < 4; i++) ASSERT_EQ(poe_kernel_step(host.k), 1);
+  ASSERT_EQ(moves, 1);
+  ASSERT_TRUE(!is_readable(poe_kernel_backend(host.k)));
+  fd[0] = twin;
+  as(1, watch_read);
+  ASSERT_EQ(poe_kernel_step(host.k), 1);
+  ASSERT_LOG("1 read 0");
+  close(fd[0]);
+  close(fd[1]);
+  poe_kernel_stop(host.k);
+  take_log();
+  host_close();
+}
+
 /* ---- time ------------------------------------------------------------------------- */
 
 static int64_t due;
@@ -323,7 +371,6 @@ TEST(uv_a_timer_that_is_over_before_the_wait_ends_it) {
 /* ---- signals ------------------------------------------------------------------------- */
 
 static void watch_usr1(void) { ASSERT_EQ(do_sig("USR1", "usr1", NONE), 0); }
-static void hold(void) { do_inc(1, "t", NULL); }
 HANDLER(let_go) { do_dec(1, "t", NULL); }
 HANDLER(raise_usr1) { raise(SIGUSR1); }
 static void delay_raise(void) { do_delay("raise", 3 * MS, NONE); }

@@ -116,17 +116,23 @@ static int failed(struct lpoe *P, lua_State *L, int err, int fd) {
                    poe_kernel_loop_name(P->k), fd, strerror(-err));
 }
 
+/* Is it an object that ends its watchers itself, by lpoe_on_close? */
+static int is_own(lua_State *L, int arg) {
+  return luaL_testudata(L, arg, "poe.sys.fd") ||
+         luaL_testudata(L, arg, "poe.sys.socket");
+}
+
 /* Watch the handle at 2; the event's name and arguments as given. */
 static int watch(struct lpoe *P, lua_State *L, int fd, enum poe_mode mode,
                  int event, int first) {
   struct lpoe_message m;
   if (fd < 0) return -EBADF;
+  struct poe_handle handle = {.fd = fd, .is_own = is_own(L, 2)};
   lpoe_take(P, L, event, first, &m);
   lua_pushvalue(L, 2);
-  struct poe_value handle = lpoe_park_one(P, L);
-  int err = poe_select_watch(P->k, fd, mode, m.event, m.origin, handle,
-                             m.args);
-  if (err) lpoe_unpark(P, lpoe_payload(&handle));
+  handle.value = lpoe_park_one(P, L);
+  int err = poe_select_watch(P->k, handle, mode, m.event, m.origin, m.args);
+  if (err) lpoe_unpark(P, lpoe_payload(&handle.value));
   return lpoe_sent(P, &m, err);
 }
 

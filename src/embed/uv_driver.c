@@ -119,16 +119,22 @@ static int open_poll(struct uv_driver *d) {
   return 0;
 }
 
+static int moved(void *ud) {
+  struct uv_driver *d = ud;
+  int was_active = uv_is_active((uv_handle_t *)d->poll);
+  uv_poll_t *old = d->poll;
+  uv_close((uv_handle_t *)old, free_poll);
+  int err = open_poll(d);
+  if (!err && was_active) err = uv_poll_start(d->poll, UV_READABLE, on_poll);
+  return err;
+}
+
 /* Handlers run between two polls of the loop, so it may be renewed here. */
 static int forked(void *ud) {
   struct uv_driver *d = ud;
   int err = uv_loop_fork(d->c.loop);
   if (err) return err;
-  int was_active = uv_is_active((uv_handle_t *)d->poll);
-  uv_poll_t *old = d->poll;
-  uv_close((uv_handle_t *)old, free_poll);
-  err = open_poll(d);
-  if (!err && was_active) err = uv_poll_start(d->poll, UV_READABLE, on_poll);
+  err = moved(d);
   d->c.forked(d->c.ud);
   return err;
 }
@@ -154,6 +160,7 @@ static const struct poe_driver driver = {
     .run = run,
     .halt = halt,
     .forked = forked,
+    .moved = moved,
     .close = close_driver,
 };
 

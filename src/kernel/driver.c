@@ -60,6 +60,10 @@ int poe__driver_forked(poe_kernel *k) {
   return k->driver ? k->driver->forked(k->driver_ud) : 0;
 }
 
+int poe__driver_moved(poe_kernel *k) {
+  return k->driver ? k->driver->moved(k->driver_ud) : 0;
+}
+
 /* ---- widgets ------------------------------------------------------------ */
 
 int poe_kernel_attach_uidestroy(poe_kernel *k, void *widget) {

@@ -324,6 +324,8 @@ void poe__extref_fini(poe_kernel *k);
 void poe__select_init(poe_kernel *k);
 void poe__select_drop(poe_kernel *k, struct poe__owned *owned);
 void poe__select_fini(poe_kernel *k);
+/* May this watched descriptor be closed behind our back? */
+int poe__select_is_foreign(const poe_kernel *k, int fd);
 /* Run the handlers of what the loop has recorded. */
 void poe__select_dispatch(poe_kernel *k);
 
@@ -361,6 +363,8 @@ int poe__slice_driven(poe_kernel *k);
 /* driver.c */
 int poe__driver_run(poe_kernel *k);
 int poe__driver_forked(poe_kernel *k);
+/* For bridges, inside wait(): the backend is another descriptor. */
+int poe__driver_moved(poe_kernel *k);
 void poe__driver_fini(poe_kernel *k);
 
 /* selfpipe.c: a signal by way of the loop, or of a pipe of the kernel's. */
@@ -370,6 +374,10 @@ int poe__loop_forked(poe_kernel *k);
 void poe__loop_close(poe_kernel *k);
 /* Was it that pipe that is ready?  Then it has been read. */
 int poe__loop_took_signals(poe_kernel *k, int fd);
+
+/* loop_poll.c: modes as poll(2) has them, and back, of those asked for */
+short poe__to_poll(unsigned mask);
+unsigned poe__from_poll(short asked, short events);
 
 /* the bridges */
 extern const struct poe_loop_ops poe__loop_uv, poe__loop_poll,

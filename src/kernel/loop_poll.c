@@ -22,14 +22,14 @@ struct poe_loop {
   size_t fd_room;
 };
 
-static short to_poll(unsigned mask) {
+short poe__to_poll(unsigned mask) {
   return (short)((mask & 1u << POE_RD ? POLLIN : 0) |
                  (mask & 1u << POE_WR ? POLLOUT : 0) |
                  (mask & 1u << POE_EX ? POLLPRI : 0));
 }
 
 /* An error is for whoever reads or writes to find out. */
-static unsigned from_poll(short wanted, short events) {
+unsigned poe__from_poll(short wanted, short events) {
   unsigned mask = (events & (POLLIN | POLLHUP) ? 1u << POE_RD : 0) |
                   (events & (POLLOUT | POLLHUP) ? 1u << POE_WR : 0) |
                   (events & POLLPRI ? 1u << POE_EX : 0);
@@ -74,7 +74,7 @@ static int poll_watch_fd(poe_loop *l, int fd, unsigned mask) {
     if (err) return err;
   }
   l->at[place_of(l, fd)] =
-      (struct pollfd){mask ? fd : ~fd, to_poll(mask), 0};
+      (struct pollfd){mask ? fd : ~fd, poe__to_poll(mask), 0};
   return 0;
 }
 
@@ -85,7 +85,7 @@ static void record(poe_loop *l) {
     if (p->revents & POLLNVAL)
       poe_loop_lost(l->k, p->fd);
     else
-      poe_loop_ready(l->k, p->fd, from_poll(p->events, p->revents));
+      poe_loop_ready(l->k, p->fd, poe__from_poll(p->events, p->revents));
   }
 }
 

@@ -19,38 +19,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <uv.h>
 
-#include "internal.h"
+#include "loop_uv.h"
 
 #define FINE_NS 2000000
-
-struct poller {
-  uv_poll_t uv;
-  struct poe_loop *loop;
-  struct poe__list fresh; /* in loop->fresh until libuv has registered it */
-  int fd;
-  unsigned mask;
-  dev_t dev;
-  ino_t ino;
-};
-
-struct catcher {
-  uv_signal_t uv;
-  struct poe_loop *loop;
-};
-
-struct poe_loop {
-  poe_kernel *k;
-  uv_loop_t uv;
-  uv_timer_t timer;
-  struct poller **by_fd;
-  size_t room;
-  struct poe__list fresh;
-  struct catcher *by_signal[POE__SIGNALS];
-  int recorded; /* something in this wait */
-  int is_stale; /* libuv registers in uv_run what was begun before */
-};
 
 static int to_uv(unsigned mask) {
   return (mask & 1u << POE_RD ? UV_READABLE : 0) |
@@ -75,34 +47,28 @@ static int start_poller(struct poller *p) {
   return uv_poll_start(&p->uv, to_uv(p->mask), on_poll);
 }
 
-static int is_same_file(const struct poller *p) {
-  struct stat st;
-  return fstat(p->fd, &st) == 0 && st.st_dev == p->dev && st.st_ino == p->ino;
-}
-
 /* Give up what libuv could not register. */
 static void check_fresh(poe_loop *l) {
   while (!poe__list_empty(&l->fresh)) {
     struct poller *p = POE__ITEM(l->fresh.next, struct poller, fresh);
-    poe__list_remove(&p->fresh);
-    if (is_same_file(p)) continue;
-    uv_poll_stop(&p->uv);
-    poe_loop_lost(l->k, p->fd);
-    l->recorded = 1;
+    if (poe__uv_is_same_file(p))
+      poe__list_remove(&p->fresh);
+    else
+      poe__uv_give_up(p);
   }
 }
 
 static void on_poll(uv_poll_t *uv, int status, int events) {
   struct poller *p = (struct poller *)(void *)uv;
-  p->loop->recorded = 1;
-  if (status < 0) {
-    /* An error is for whoever reads or writes to find out.  libuv has
-       stopped the handle; it must go on, as readiness is a level. */
-    poe_loop_ready(p->loop->k, p->fd, p->mask);
-    start_poller(p);
-    return;
-  }
-  poe_loop_ready(p->loop->k, p->fd, from_uv(events) & p->mask);
+  poe_loop *l = p->loop;
+  /* An error is for whoever reads or writes to find out.  libuv has stopped
+     the handle; it must go on, as readiness is a level. */
+  unsigned mask = status < 0 ? p->mask : from_uv(events) & p->mask;
+  if (status < 0) start_poller(p);
+  if (l->is_wary) mask = poe__uv_confirm(p, mask);
+  if (!mask) return;
+  l->recorded = 1;
+  poe_loop_ready(l->k, p->fd, mask);
 }
 
 static void on_poll_closed(uv_handle_t *h) {
@@ -141,8 +107,10 @@ static int uv_watch_fd(poe_loop *l, int fd, unsigned mask) {
     if (err) return err;
   }
   p->mask = mask;
+  p->is_foreign = poe__select_is_foreign(l->k, fd);
   if (mask) return start_poller(p);
   poe__list_remove(&p->fresh);
+  poe__uv_suspect(p);
   return uv_poll_stop(&p->uv);
 }
 
@@ -151,6 +119,7 @@ static void uv_ignore_fd(poe_loop *l, int fd) {
   if (!p) return;
   l->by_fd[fd] = NULL;
   poe__list_remove(&p->fresh);
+  poe__uv_suspect(p);
   uv_close((uv_handle_t *)&p->uv, on_poll_closed);
 }
 
@@ -207,10 +176,21 @@ static void wait_coarsely(poe_loop *l, int64_t ns) {
   uv_timer_stop(&l->timer);
 }
 
+/* libuv does not return while there is nothing but a ghost. */
+static int wait_warily(poe_loop *l, int64_t ns) {
+  uv_run(&l->uv, UV_RUN_NOWAIT);
+  if (!l->recorded && !l->is_haunted && ns != 0) {
+    block(l, ns);
+    uv_run(&l->uv, UV_RUN_NOWAIT);
+  }
+  return poe__uv_exorcise(l);
+}
+
 static int uv_wait(poe_loop *l, int64_t ns) {
   l->recorded = l->is_stale = 0;
   check_fresh(l);
   if (l->recorded) ns = 0;
+  if (l->is_wary) return wait_warily(l, ns);
   if (ns == 0) {
     uv_run(&l->uv, UV_RUN_NOWAIT);
   } else if (!uv_loop_alive(&l->uv)) {
@@ -255,11 +235,6 @@ static void uv_close_loop(poe_loop *l) {
   poe__free(l->k, l, sizeof *l);
 }
 
-static int uv_forked(poe_loop *l) {
-  l->is_stale = 1;
-  return uv_loop_fork(&l->uv);
-}
-
 static int uv_backend(const poe_loop *l, int *is_stale) {
   *is_stale = l->is_stale;
   return uv_backend_fd(&l->uv);
@@ -274,6 +249,6 @@ const struct poe_loop_ops poe__loop_uv = {
     .ignore_fd = uv_ignore_fd,
     .watch_signal = uv_watch_signal,
     .ignore_signal = uv_ignore_signal,
-    .forked = uv_forked,
+    .forked = poe__uv_renew,
     .backend = uv_backend,
 };

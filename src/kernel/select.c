@@ -28,6 +28,7 @@ struct poe__fd {
   unsigned wanted; /* mask known to the loop */
   unsigned busy;   /* dispatches that walk its lists: not to be freed */
   int is_always;   /* the loop refuses it */
+  int is_foreign;  /* it may be closed behind our back */
   int is_known;    /* to the loop */
   size_t watchers;
   size_t running[MODES]; /* watchers not paused */
@@ -93,6 +94,11 @@ static int session_watches(poe_kernel *k, const poe_session *s, int fd) {
 
 int poe_select_is_watched(const poe_kernel *k, int fd) {
   return entry_of(k, fd) != NULL;
+}
+
+int poe__select_is_foreign(const poe_kernel *k, int fd) {
+  const struct poe__fd *e = entry_of(k, fd);
+  return e && e->is_foreign;
 }
 
 size_t poe_select_count(const poe_kernel *k) { return k->selects.count; }
@@ -293,11 +299,12 @@ static void undo_watch(poe_kernel *k, struct watcher *w) {
   if (!session_watches(k, s, fd)) poe__session_unref(k, s);
 }
 
-int poe_select_watch(poe_kernel *k, int fd, enum poe_mode mode,
-                     poe_name *event, struct poe_origin origin,
-                     struct poe_value handle, struct poe_payload args) {
+int poe_select_watch(poe_kernel *k, struct poe_handle handle,
+                     enum poe_mode mode, poe_name *event,
+                     struct poe_origin origin, struct poe_payload args) {
   poe_session *s = poe_active_session(k);
   struct poe__fd *e = NULL;
+  int fd = handle.fd;
   if (!poe__session_can_own(s)) return -ESRCH;
   int err = current_entry(k, fd, &e);
   if (err) return err;
@@ -310,7 +317,8 @@ int poe_select_watch(poe_kernel *k, int fd, enum poe_mode mode,
   w->event = poe__name_keep(event);
   w->file = poe__name_keep(origin.file);
   w->line = origin.line;
-  w->handle = handle;
+  w->handle = handle.value;
+  if (!handle.is_own) e->is_foreign = 1;
   link_watcher(k, w, old);
   /* Even if it knows: what was closed and opened again may look the same. */
   err = tell_loop(k, e, mask_of(e));
@@ -375,7 +383,8 @@ static void forget_lost(poe_kernel *k, const struct poe__ready *at,
   for (size_t i = 0; i < n; i++) {
     const struct poe__fd *e = entry_of(k, at[i].fd);
     if (!e) continue;
-    if (at[i].mask == 0 || (k->loop_ops->by_number && !is_same_file(e)))
+    int is_doubtful = k->loop_ops->by_number || e->is_foreign;
+    if (at[i].mask == 0 || (is_doubtful && !is_same_file(e)))
       poe_select_forget(k, at[i].fd);
   }
 }
