@@ -230,6 +230,36 @@ describe("Closing", function()
       print "end"]])
   end)
 
+  it("the kernel is refused in a slice, also when no handler runs", function()
+    helper.assert_prints([[
+      close: the kernel is running
+      end]], [[
+      local poe, core = require "poe", require "poe.core"
+      poe.session.create {
+        inline_states = {
+          _start = function(kernel)
+            collectgarbage "stop" -- so that it collects when nothing is left
+            setmetatable({ kernel.session:postback "x" }, {
+              __gc = function() print(select(2, pcall(core.close))) end,
+            })
+          end,
+        },
+      }
+      poe.run()
+      core.close()
+      print "end"]])
+  end)
+
+  it("the kernel leaves the host nothing to run", function()
+    local status, out, err = helper.run_poe [[
+      require "poe"
+      require("poe.core").close()
+      print "closed"]]
+    assert.equal("", err)
+    assert.equal("closed\n", out)
+    assert.equal(0, status)
+  end)
+
   it("the state with everything pending is silent", function()
     prints("end", [[
       kept = session {

@@ -94,6 +94,7 @@ struct lpoe {
   size_t postbacks;          /* open ones */
   FILE *log;                 /* NULL: stderr */
   int closing, run_called;
+  unsigned slices; /* under way, one in another: the kernel cannot go now */
   /* the loop, see lpoe_choose.c; if its bridge is in Lua, see lpoe_loop.c */
   int loop_chosen;
   struct poe_loop_ops loop_ops;

@@ -26,14 +26,18 @@ static int kernel_run(lua_State *L) {
   struct lpoe *P = lpoe_self(L);
   P->run_called = 1;
   if (lpoe_loop_drives(P)) return lpoe_loop_run(P, L);
+  P->slices++;
   int err = poe_kernel_run(P->k);
+  P->slices--;
   lpoe_loop_halt(P);
   return err < 0 || P->loop_failed ? run_failed(P, L, err) : 0;
 }
 
 int lpoe_slice(struct lpoe *P, lua_State *L) {
   P->run_called = 1;
+  P->slices++;
   int more = poe_kernel_slice(P->k);
+  P->slices--;
   if (more <= 0) lpoe_loop_halt(P);
   return more < 0 || P->loop_failed ? run_failed(P, L, more) : more;
 }
@@ -285,8 +289,10 @@ static int module_wait_status(lua_State *L) {
   return 2;
 }
 
+/* For hosts that run what was not run: a closed kernel cannot be any more. */
 static int module_run_called(lua_State *L) {
-  lua_pushboolean(L, lpoe_upvalue(L)->run_called);
+  struct lpoe *P = lua_touserdata(L, lua_upvalueindex(1));
+  lua_pushboolean(L, P->run_called || !P->k);
   return 1;
 }
 
@@ -303,14 +309,18 @@ static int module_last_traceback(lua_State *L) {
 static int module_step(lua_State *L) {
   struct lpoe *P = lpoe_upvalue(L);
   P->run_called = 1;
+  P->slices++;
   int more = poe_kernel_step(P->k);
+  P->slices--;
   lua_pushboolean(L, more < 0 ? run_failed(P, L, more) : more);
   return 1;
 }
 
 static int module_close(lua_State *L) {
   struct lpoe *P = lua_touserdata(L, lua_upvalueindex(1));
-  if (P->depth) return luaL_error(L, "close: a handler is running");
+  if (P->depth || (P->k && poe_kernel_frame(P->k)))
+    return luaL_error(L, "close: a handler is running");
+  if (P->slices) return luaL_error(L, "close: the kernel is running");
   lpoe_close(P, L);
   return 0;
 }
