@@ -136,6 +136,11 @@ local function check(case, output, options, retries)
   end
 end
 
+local function is_installed(module)
+  return package.searchpath(module, package.cpath)
+    or package.searchpath(module, package.path)
+end
+
 describe("the oracle", function()
   local cases = load_cases()
 
@@ -158,6 +163,14 @@ describe("the oracle", function()
   describe("on the real clock", function()
     each_case("", RETRIES)
   end)
+
+  for _, loop in ipairs { "poll", "select", "luv", "cqueues" } do
+    if loop == "poll" or loop == "select" or is_installed(loop) then
+      describe("on the loop " .. loop .. ", under virtual time", function()
+        each_case("--virtual-time --loop " .. loop, 0)
+      end)
+    end
+  end
 
   it("has the 135 scenarios, each with POE's trace", function()
     assert.equal(135, #cases)
