@@ -68,6 +68,78 @@ describe("K. Traces", function()
       "dispatching event ``_stop''" })
   end)
 
+  it("119 events: how their handlers end", function()
+    local text = trace([[
+      session {
+        _start = function()
+          kernel:yield "x"
+          kernel:yield "nobody"
+          kernel:yield "bad"
+          kernel:delay("t", 0)
+          kernel:sig("DIE", "d")
+        end,
+        x = function() kernel:call(kernel.session, "c") end,
+        c = function() kernel:run_one_timeslice() end,
+        bad = function() error "bad" end,
+        t = function() end,
+        d = function() kernel:sig_handled() end,
+      }
+      poe.run()]], "POE_TRACE_EVENTS=1")
+    local function id_of(kind, name)
+      return assert(text:match(kind .. " (%d+) ``" .. name .. "''"))
+    end
+    local function ends(kind, name, how)
+      return ("<ev> %s %s ``%s'' %s\n"):format(kind, id_of(kind, name), name, how)
+    end
+    has_in_order(text, { "<ev> event ``_start'' returns\n",
+      "dispatching event ``x''", "dispatching event ``c''",
+      "dispatching event ``nobody''", ends("event", "nobody", "was not handled"),
+      "dispatching event ``bad''", ends("event", "bad", "died"),
+      "dispatching event ``t''", ends("timer", "t", "returns"),
+      "<ev> event ``c'' returns\n", ends("event", "x", "returns"),
+      "dispatching event ``d''",
+      ("<ev> event %s ``d'' returns\n"):format(id_of("event", "DIE")),
+      "<ev> event ``_stop'' was not handled\n" })
+  end)
+
+  it("119 events: what is queued when a slice begins", function()
+    local text = trace([[
+      poe.configure { virtual_time = true }
+      session {
+        _start = function()
+          kernel:alias_set "al"
+          kernel:delay("late", 30)
+          kernel:alarm("first", poe.time() - 5)
+          kernel:yield "x"
+          kernel:alarm("middle", poe.time() + 10)
+          session { _start = function() kernel:post("al", "y") end }
+        end,
+        x = function() end,
+        y = function() kernel:alias_remove "al" end,
+      }
+      poe.run()]], "POE_TRACE_EVENTS=1")
+    local slices = {}
+    for line in text:gmatch "[^\n]+" do
+      local name, sender, receiver, time =
+        line:match "<ev> queued: %a+ %d+ ``([%a]+)'' from (.-) to (.-) at ([%d.]+)$"
+      if name then
+        slices[#slices + 1] = { name, sender, receiver, tonumber(time) }
+      end
+    end
+    local function names(first, last)
+      local list = {}
+      for i = first, last do list[#list + 1] = slices[i][1] end
+      return table.concat(list, " ")
+    end
+    assert.equal("first x y middle late", names(1, 5))
+    assert.equal("middle late late", names(6, #slices))
+    assert.same({ "session 2", 'session 1 "al"' }, { slices[3][2], slices[3][3] })
+    local function after_x(i) return slices[i][4] - slices[2][4] end
+    assert.is_true(math.abs(after_x(1) + 5) < 0.1)
+    assert.is_true(math.abs(after_x(4) - 10) < 0.1)
+    assert.is_true(math.abs(after_x(5) - 30) < 0.1)
+  end)
+
   it("119 sessions and references (K03_trace_sessions_refcnt)", function()
     local text = trace(SCRIPT, "POE_TRACE_SESSIONS=1")
     each_line_begins(text, "<ss> ")

@@ -160,15 +160,9 @@ struct poe_frame poe__frame(poe_kernel *k, poe_session *dest,
                             .active_type = (uint16_t)type};
 }
 
-static void trace_dispatch(poe_kernel *k, const struct poe_frame *f) {
-  poe_log(k, "<ev> dispatching event ``%s'' from %s to %s", f->event->text,
-          poe__label(f->sender), poe__label(f->session));
-}
-
-enum poe_outcome poe__dispatch(poe_kernel *k, struct poe_frame *f,
-                               struct poe_dispatch *d,
-                               struct poe_value *result) {
-  if (POE__UNLIKELY(k->trace & POE_TRACE_EVENTS)) trace_dispatch(k, f);
+static enum poe_outcome run_frame(poe_kernel *k, struct poe_frame *f,
+                                  struct poe_dispatch *d,
+                                  struct poe_value *result) {
   poe_session *session = f->session, *sender = f->sender;
   d->frame = f;
   f->outer = k->frame;
@@ -184,6 +178,28 @@ enum poe_outcome poe__dispatch(poe_kernel *k, struct poe_frame *f,
   poe__session_release(k, sender);
   poe__session_release(k, session);
   return outcome;
+}
+
+/* What the handler takes from the queue, in slices of its own, is not it. */
+static enum poe_outcome run_traced(poe_kernel *k, struct poe_frame *f,
+                                   struct poe_dispatch *d,
+                                   struct poe_value *result) {
+  const char *kind = k->traced_kind;
+  uint64_t id = k->traced_id;
+  poe__trace_dispatch(k, f);
+  enum poe_outcome outcome = run_frame(k, f, d, result);
+  k->traced_kind = kind;
+  k->traced_id = id;
+  if (k->trace & POE_TRACE_EVENTS) poe__trace_return(k, f, outcome);
+  return outcome;
+}
+
+enum poe_outcome poe__dispatch(poe_kernel *k, struct poe_frame *f,
+                               struct poe_dispatch *d,
+                               struct poe_value *result) {
+  if (POE__UNLIKELY(k->trace & POE_TRACE_EVENTS))
+    return run_traced(k, f, d, result);
+  return run_frame(k, f, d, result);
 }
 
 void poe__set_exception(poe_kernel *k, const struct poe_value *exception) {

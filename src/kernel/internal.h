@@ -153,6 +153,9 @@ struct poe_kernel {
   struct poe_frame *frame;
   unsigned depth;
   unsigned trace, assertions;
+  const char *traced_kind; /* what was taken from the queue, if that is traced:
+                              "event" or "timer"... */
+  uint64_t traced_id;      /* ...and its number */
   int64_t now_ns;    /* the last reading; never falls */
   int64_t offset_ns; /* wall clock minus monotonic, when both were read */
   int64_t offset_at_ns; /* which was then */
@@ -306,6 +309,7 @@ void poe__walk_free(poe_kernel *k, struct poe__walk *w);
 
 /* timer.c */
 struct poe__message *poe__timer_message(struct poe__timer *t);
+int64_t poe__timer_id(const struct poe__timer *t);
 const uint64_t *poe__timer_words(const struct poe__timer *t);
 void poe__timer_set_index(struct poe__timer *t, uint32_t index);
 /* Take a timer out of everything but memory. */
@@ -390,5 +394,13 @@ extern const struct poe_loop_ops poe__loop_uv, poe__loop_poll,
       poe_log((k), __VA_ARGS__);                    \
   } while (0)
 const char *poe__label(const poe_session *s); /* one of four buffers */
+/* Topic EVENTS: what is queued, in order; one of them is taken; a handler is
+   run, and has returned. */
+void poe__trace_queue(poe_kernel *k);
+void poe__trace_taken(poe_kernel *k, const struct poe__post *post,
+                      const struct poe__timer *timer);
+void poe__trace_dispatch(poe_kernel *k, const struct poe_frame *frame);
+void poe__trace_return(poe_kernel *k, const struct poe_frame *frame,
+                       enum poe_outcome outcome);
 
 #endif

@@ -260,6 +260,7 @@ static void open_slice(poe_kernel *k) {
   /* Without timers nobody asks what time it is. */
   k->slice_unread = k->timers == 0;
   k->slice_ns = k->slice_unread ? k->now_ns : poe__now(k);
+  if (POE__UNLIKELY(k->trace & POE_TRACE_EVENTS)) poe__trace_queue(k);
 }
 
 static int belongs_to_slice(const poe_kernel *k, const struct head *h) {
@@ -268,6 +269,8 @@ static int belongs_to_slice(const poe_kernel *k, const struct head *h) {
 }
 
 static void dispatch_head(poe_kernel *k, struct head *h) {
+  if (POE__UNLIKELY(k->trace & POE_TRACE_EVENTS))
+    poe__trace_taken(k, h->post, h->timer);
   if (h->post) {
     struct poe__post *post = h->post;
     poe_session *dest = post->m.dest;

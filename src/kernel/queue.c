@@ -83,6 +83,23 @@ void poe__fifo_pop(poe_kernel *k, struct poe__post *head) {
       (uint32_t)(sizeof(struct poe__post) + head->m.n * 8u);
 }
 
+static void turn_to(struct poe__fifo_at *at, const struct poe__page *page) {
+  at->page = page;
+  at->offset = page ? page->read : 0;
+}
+
+const struct poe__post *poe__fifo_next(const poe_kernel *k,
+                                       struct poe__fifo_at *at) {
+  if (!at->page) turn_to(at, k->queue.fifo.head);
+  while (at->page && at->offset == at->page->write)
+    turn_to(at, at->page->next);
+  if (!at->page) return NULL;
+  const struct poe__post *post =
+      (const void *)((const char *)at->page->data + at->offset);
+  at->offset += (uint32_t)(sizeof *post + post->m.n * 8u);
+  return post;
+}
+
 void poe__fifo_fini(poe_kernel *k) {
   struct poe__fifo *f = &k->queue.fifo;
   while (f->head) {

@@ -71,6 +71,13 @@ struct poe__post *poe__fifo_push(poe_kernel *k, unsigned words);
 struct poe__post *poe__fifo_head(poe_kernel *k);
 void poe__fifo_pop(poe_kernel *k, struct poe__post *head);
 void poe__fifo_fini(poe_kernel *k);
+/* All posts, oldest first: `at` is zero before the first; NULL is the end. */
+struct poe__fifo_at {
+  const struct poe__page *page;
+  uint32_t offset;
+};
+const struct poe__post *poe__fifo_next(const poe_kernel *k,
+                                       struct poe__fifo_at *at);
 
 int poe__heap_reserve(poe_kernel *k, struct poe__heap *h);
 void poe__heap_add(struct poe__heap *h, struct poe__node node);

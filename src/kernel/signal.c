@@ -498,6 +498,7 @@ void poe__signal_die_up(poe_kernel *k, poe_session *first,
     return;
   }
   struct poe__message m = {.type = POE_EV_DIE, .n = (uint16_t)exception->n};
+  k->traced_kind = NULL; /* it never was in the queue */
   struct flight fl = {
       .m = &m, .words = exception->words, .name = k->n_die};
   if (add_ancestors(k, &fl.scope, first)) k->error = -ENOMEM;

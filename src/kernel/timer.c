@@ -45,6 +45,8 @@ struct poe__message *poe__timer_message(struct poe__timer *t) {
   return &t->m;
 }
 
+int64_t poe__timer_id(const struct poe__timer *t) { return t->id; }
+
 const uint64_t *poe__timer_words(const struct poe__timer *t) {
   return t->words;
 }

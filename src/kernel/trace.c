@@ -9,6 +9,7 @@
  */
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -45,7 +46,10 @@ unsigned poe_assert_topic(const char *name) {
 }
 
 unsigned poe_trace_mask(const poe_kernel *k) { return k->trace; }
-void poe_set_trace_mask(poe_kernel *k, unsigned mask) { k->trace = mask; }
+void poe_set_trace_mask(poe_kernel *k, unsigned mask) {
+  k->trace = mask;
+  k->traced_kind = NULL; /* what is taken already was not told */
+}
 unsigned poe_assert_mask(const poe_kernel *k) { return k->assertions; }
 void poe_set_assert_mask(poe_kernel *k, unsigned mask) {
   k->assertions = mask;
@@ -78,4 +82,93 @@ const char *poe__label(const poe_session *s) {
   static _Thread_local unsigned turn;
   turn = (turn + 1) % 4;
   return poe_session_label(s, buf[turn], sizeof buf[turn]);
+}
+
+/* ---- the topic of events ------------------------------------------------- */
+
+struct line {
+  int64_t due_ns; /* monotonic */
+  uint64_t seq;
+  const char *kind;
+  uint64_t id;
+  const struct poe__message *m;
+};
+
+static int compare_lines(const void *a, const void *b) {
+  const struct line *x = a, *y = b;
+  if (x->due_ns != y->due_ns) return x->due_ns < y->due_ns ? -1 : 1;
+  return x->seq < y->seq ? -1 : x->seq > y->seq;
+}
+
+static size_t add_posts(const poe_kernel *k, struct line *at) {
+  struct poe__fifo_at it = {0};
+  const struct poe__post *post;
+  size_t n = 0;
+  while ((post = poe__fifo_next(k, &it)))
+    if (post->m.dest)
+      at[n++] = (struct line){post->due_ns, post->seq, "event", post->seq,
+                              &post->m};
+  return n;
+}
+
+static size_t add_timers(const struct poe__heap *heap, int64_t offset_ns,
+                         struct line *at) {
+  for (uint32_t i = 0; i < heap->count; i++) {
+    const struct poe__node *n = &heap->node[i];
+    at[i] = (struct line){n->due_ns - offset_ns, n->seq, "timer",
+                          (uint64_t)poe__timer_id(n->timer),
+                          poe__timer_message(n->timer)};
+  }
+  return heap->count;
+}
+
+static void print_lines(poe_kernel *k, const struct line *at, size_t n) {
+  for (; n-- > 0; at++)
+    poe_log(k, "<ev> queued: %s %llu ``%s'' from %s to %s at %.6f", at->kind,
+            (unsigned long long)at->id, poe__name_at(k, at->m->event)->text,
+            poe__label(at->m->source), poe__label(at->m->dest),
+            (double)poe__to_epoch(k, at->due_ns) / 1e9);
+}
+
+/* Without memory for it, there is no list. */
+void poe__trace_queue(poe_kernel *k) {
+  size_t size = k->events * sizeof(struct line);
+  struct line *at = size ? poe__alloc(k, size) : NULL;
+  if (!at) return;
+  size_t n = add_posts(k, at);
+  n += add_timers(&k->queue.delays, 0, at + n);
+  n += add_timers(&k->queue.alarms, k->offset_ns, at + n);
+  qsort(at, n, sizeof *at, compare_lines);
+  print_lines(k, at, n);
+  poe__free(k, at, size);
+}
+
+void poe__trace_taken(poe_kernel *k, const struct poe__post *post,
+                      const struct poe__timer *timer) {
+  k->traced_kind = post ? "event" : "timer";
+  k->traced_id = post ? post->seq : (uint64_t)poe__timer_id(timer);
+}
+
+void poe__trace_dispatch(poe_kernel *k, const struct poe_frame *f) {
+  poe_log(k, "<ev> dispatching event ``%s'' from %s to %s", f->event->text,
+          poe__label(f->sender), poe__label(f->session));
+}
+
+/* Calls, selects and the kernel's own dispatches were never queued. */
+static int was_queued(const poe_kernel *k, const struct poe_frame *f) {
+  return k->traced_kind && f->type & (POE_EV_POST | POE_EV_ALARM |
+                                      POE_EV_SIGNAL | POE_EV_SIGCHLD |
+                                      POE_EV_DIE);
+}
+
+void poe__trace_return(poe_kernel *k, const struct poe_frame *f,
+                       enum poe_outcome outcome) {
+  static const char *const texts[] = {[POE_HANDLED] = "returns",
+                                      [POE_UNHANDLED] = "was not handled",
+                                      [POE_DIED] = "died"};
+  if (was_queued(k, f))
+    poe_log(k, "<ev> %s %llu ``%s'' %s", k->traced_kind,
+            (unsigned long long)k->traced_id, f->event->text, texts[outcome]);
+  else
+    poe_log(k, "<ev> event ``%s'' %s", f->event->text, texts[outcome]);
 }
