@@ -588,6 +588,10 @@ function core.find_loop() end
 ---@return integer status 0, or libuv's error number
 function core.fork_luv(luv_loop, uv_loop_fork) end
 
+--- For bridges written in C in a module of their own: see src/poe_bridge.h.
+---@return lightuserdata bridge
+function core.bridge() end
+
 -- Module poe.sys ---------------------------------------------------------------------
 
 --- System calls that do not block. Failures are nil, message, code; "EAGAIN":
