@@ -1,0 +1,122 @@
+-- SPDX-License-Identifier: MIT
+-- Bytes from and to handles that do not block; what cannot be written at once
+-- waits here. POE::Driver::SysRW.
+--
+-- A handle has read and write as objects of poe.sys have: nil, message, code on
+-- failure, "" at the end, write's second argument the byte to begin with.
+local options = require "poe.options"
+
+local BLOCK_SIZE = 65536
+
+---@class poe.driver.sysrw
+---@field queue string[]  from `head` to `tail`
+---@field done integer  bytes of the first one that were written
+---@field left integer  bytes of all that were not
+local SysRW = {}
+SysRW.__index = SysRW
+SysRW.__name = "poe.driver.sysrw"
+
+---@class poe.driver.sysrw.options
+---@field block_size? integer  read and write so many bytes at once; 65536
+
+local PARAMETERS = { block_size = { "size", default = BLOCK_SIZE } }
+
+-- Not errors: the handle was not ready after all.
+local LATER = { EAGAIN = true, EWOULDBLOCK = true, EINTR = true }
+
+---@param given? poe.driver.sysrw.options
+---@return poe.driver.sysrw
+function SysRW.new(given)
+  local checked = options.check("SysRW.new", given, PARAMETERS)
+  return setmetatable({ block_size = checked.block_size, queue = {}, head = 1,
+    tail = 0, done = 0, left = 0 }, SysRW)
+end
+
+-- ---- reading ----------------------------------------------------------------------
+
+---@param handle poe.sys.fd
+---@return string[]? chunks  one; none if there is nothing now; nil at the end
+---@return string? message  with nil, unless it is the end
+---@return string? code
+function SysRW:get(handle)
+  local bytes, message, code = handle:read(self.block_size)
+  if bytes == "" then return nil end
+  if bytes then return { bytes } end
+  if LATER[code] then return {} end
+  return nil, message, code
+end
+
+-- ---- writing ----------------------------------------------------------------------
+
+---@param chunks string[]
+---@return integer left  bytes that wait
+function SysRW:put(chunks)
+  options.check_list("put", 1, chunks)
+  for i = 1, #chunks do
+    options.check_element("put", i, chunks[i], "string")
+  end
+  local queue, tail, left = self.queue, self.tail, self.left
+  for i = 1, #chunks do
+    local chunk = chunks[i]
+    if chunk ~= "" then
+      tail = tail + 1
+      queue[tail] = chunk
+      left = left + #chunk
+    end
+  end
+  self.tail, self.left = tail, left
+  return left
+end
+
+--- What the next write gets, and where in it to begin: chunks are joined up to a
+--- block, so that many small ones cost one system call.
+local function next_block(self)
+  local queue, head = self.queue, self.head
+  local size, last = #queue[head] - self.done, head
+  while last < self.tail and size + #queue[last + 1] <= self.block_size do
+    last = last + 1
+    size = size + #queue[last]
+  end
+  return table.concat(queue, "", head, last), self.done + 1
+end
+
+--- Drops what was written.
+local function advance(self, written)
+  local queue, head, done = self.queue, self.head, self.done + written
+  self.left = self.left - written
+  while head <= self.tail and done >= #queue[head] do
+    done = done - #queue[head]
+    queue[head] = nil
+    head = head + 1
+  end
+  self.head, self.done = head, done
+  if head > self.tail then self.head, self.tail = 1, 0 end
+end
+
+--- Writes until all is written, the handle takes no more, or it fails. What was
+--- not written stays.
+---@param handle poe.sys.fd
+---@return integer? left  bytes that wait
+---@return string? message
+---@return string? code
+function SysRW:flush(handle)
+  while self.left > 0 do
+    local written, message, code = handle:write(next_block(self))
+    if not written and not LATER[code] then return nil, message, code end
+    if not written or written == 0 then break end
+    advance(self, written)
+  end
+  return self.left
+end
+
+---@return integer octets  bytes that wait
+function SysRW:get_out_octets_buffered()
+  return self.left
+end
+
+---@return integer count  of chunks that wait, in part or all
+function SysRW:get_out_messages_buffered()
+  return self.tail - self.head + 1
+end
+
+return SysRW
