@@ -4,7 +4,7 @@
 
 local HERE = debug.getinfo(1, "S").source:match("^@(.*/)") or "./"
 local CASES = HERE .. "cases/"
-local HOST = os.getenv("POE_HOST") or HERE .. "../../build/bin/poe"
+local HOST = os.getenv("POE_BIN") or HERE .. "../../build/bin/poe"
 
 -- Scenarios mostly wait on the real clock, so that many share a processor.
 local AT_ONCE = 12
