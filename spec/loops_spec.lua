@@ -174,7 +174,7 @@ describe("event loops", function()
     local SCRIPT = [[
       local poe, sys = require "poe", require "poe.sys"
       local ends, names = {}, {}
-      local quiet = sys.pipe() -- the loop is asked as long as it is watched
+      local quiet, keep = sys.pipe() -- the loop is asked while it is watched
       for i = 1, 3 do
         local a, b = sys.socketpair()
         ends[i], names[a] = a, i
@@ -215,6 +215,7 @@ describe("event loops", function()
       session "a"
       session "b"
       poe.run()
+      keep:close()
     ]]
     local expected
 
