@@ -181,6 +181,13 @@ my %edits = (
       $kr_exception = $@;
     }' => 'elsif ($type & ET_CALL) { $kr_exception = $@ }
     else { _amend_park($@) }' ],
+    # 68: sig_handled() in a _stop comes too late for the signal that stops.
+    [ '$self->_data_sig_free_terminated_sessions();
+
+
+  my $handled_session_count = (_data_sig_handled_status())[0];' =>
+      'my $handled_session_count = (_data_sig_handled_status())[0];
+  $self->_data_sig_free_terminated_sessions();' ],
     # After stop() the kernel is the active session in outer handlers too.
     [ '($kr_active_session, $kr_active_event, $kr_active_event_type) = (
     $hold_active_session, $hold_active_event, $hold_active_event_type
