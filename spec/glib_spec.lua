@@ -98,7 +98,7 @@ describe("poe.loop.glib", function()
       program.later(5, function() print "timeout" end)
       program.later(60000, function() print "too late" end)
       session {
-        _start = function() kernel:delay("due", 0.05) end,
+        _start = function() kernel:delay("due", 0.2) end,
         due = function() print "due" end,
       }
       poe.run()

@@ -116,31 +116,33 @@ static void on_tick(uv_timer_t *timer) {
   if (--*left == 0) close_handle((uv_handle_t *)timer);
 }
 
-static void on_again(uv_timer_t *timer) {
-  close_handle((uv_handle_t *)timer);
-  run("local poe = require 'poe'\n"
-      "poe.session.create { inline_states = {\n"
-      "  _start = function(k) k:delay('late', 0.005) end,\n"
-      "  late = function() print 'a session made later' end } }");
+/* Once all sessions have been stopped: ticks, and then a new session. */
+static void on_stopped(uv_timer_t *timer) {
+  int *left = timer->data;
+  if (poe_session_count(poe_embed_kernel(embed)) > 0) return;
+  on_tick(timer);
+  if (*left == 0)
+    run("local poe = require 'poe'\n"
+        "poe.session.create { inline_states = {\n"
+        "  _start = function(k) k:delay('late', 0.005) end,\n"
+        "  late = function() print 'a session made later' end } }");
 }
 
 /* An error goes to on_error; the loop and what is in it goes on. */
 static void errors(void) {
-  uv_timer_t tick, again;
+  uv_timer_t tick;
   int left = 3;
   char where[] = "script:4";
   struct poe_embed_config config = {&loop, NULL, where, on_error};
   if (poe_embed_open(&config, &embed)) abort();
   uv_timer_init(&loop, &tick);
-  uv_timer_init(&loop, &again);
   tick.data = &left;
   run("local poe = require 'poe'\n"
       "poe.session.create { inline_states = {\n"
       "  _start = function(k) k:delay('oops', 0.001) end,\n"
       "  oops = function() error 'oops' end,\n"
       "  _stop = function() print 'stopped' end } }");
-  uv_timer_start(&tick, on_tick, 20, 1);
-  uv_timer_start(&again, on_again, 40, 0);
+  uv_timer_start(&tick, on_stopped, 1, 1);
   turn();
 }
 
@@ -253,7 +255,7 @@ static void run_in_script(void) {
   run("local poe = require 'poe'\n"
       "poe.run() print 'nothing to run'\n"
       "poe.session.create { inline_states = {\n"
-      "  _start = function(k) k:delay('due', 0.05) end,\n"
+      "  _start = function(k) k:delay('due', 0.2) end,\n"
       "  due = function(k)\n"
       "    print 'due'\n"
       "    print(pcall(k.run, k))\n"
