@@ -181,6 +181,20 @@ describe("Line", function()
     assert.is_true(os.clock() - begun < 20) -- joined each time: minutes
   end)
 
+  it("gives each line with the byte that ends it", function()
+    for _, given in ipairs {
+      { literal = "\n" }, { literal = "\r\n" }, { input_pattern = "\r?\n" }, {},
+    } do
+      local line, ends = Line.new(given), given.literal or "\r\n"
+      for _, text in ipairs { "one", "two", "", "", "three", "" } do
+        for byte in (text .. ends:sub(1, -2)):gmatch "." do
+          assert.same({}, line:get { byte })
+        end
+        assert.same({ text }, line:get { "\n" })
+      end
+    end
+  end)
+
   it("keeps what is pending, and tells it as often as asked", function()
     local line = Line.new()
     assert.is_nil(line:get_pending())

@@ -68,6 +68,17 @@ describe("Stackable", function()
     end
   end)
 
+  it("leaves what it puts alone when asked what is pending", function()
+    local block = RecordBlock.new { block_size = 2, check_put = true }
+    local lists = Map.new { get = function(list) return list end,
+      put = function(list) return { list[1] } end }
+    local stack = Stackable.new { filters = { block, lists } }
+    stack:get_one_start { 1, 2, 3 }
+    lists:get_one_start { { 4 } }
+    stack:get_pending()
+    assert.is_nil(block:put_pending())
+  end)
+
   it("fails as its filters do, after the records before", function()
     local make = maker(Line.new { literal = "\n", max_length = 3 },
       Map.new { code = string.upper })
