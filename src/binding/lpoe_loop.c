@@ -412,6 +412,7 @@ static int tell(poe_loop *l, int fd) {
 static int tell_all(poe_loop *l) {
   int err = 0;
   size_t i = 0;
+  if (!l->ndirty) return 0;
   for (; !err && i < l->ndirty; i++) err = tell(l, l->dirty[i]);
   l->ndirty -= i;
   memmove(l->dirty, l->dirty + i, l->ndirty * sizeof *l->dirty);
