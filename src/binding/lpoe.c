@@ -189,12 +189,14 @@ static void new_weak_table(lua_State *L, const char *mode) {
 }
 
 /* [kernel]: give it its tables. */
-static void set_uservalues(lua_State *L, int kernel) {
+static void set_uservalues(struct lpoe *P, lua_State *L, int kernel) {
   for (int i = 1; i <= LPOE_UV_COUNT; i++) {
     if (i == LPOE_UV_SESSIONS)
       new_weak_table(L, "v");
     else if (i == LPOE_UV_HANDLES || i == LPOE_UV_CUSTOM)
       new_weak_table(L, "k");
+    else if (i == LPOE_UV_VALUES)
+      lpoe_push_values(P, L);
     else
       lua_newtable(L);
     lua_setiuservalue(L, kernel, i);
@@ -289,9 +291,8 @@ static void new_kernel(lua_State *L) {
   struct lpoe *P = lua_newuserdatauv(L, sizeof *P, LPOE_UV_COUNT);
   int kernel = lua_gettop(L);
   memset(P, 0, sizeof *P);
-  P->values.partial = LPOE_NONE;
   P->free_slot = LPOE_NONE;
-  set_uservalues(L, kernel);
+  set_uservalues(P, L, kernel);
   set_kernel_metatable(L, kernel); /* from here on it is collected */
   find_stack_limit(P);
   lua_pushvalue(L, kernel);

@@ -68,11 +68,13 @@ struct lpoe_values {
   struct lpoe_chunk *chunk;
   uint32_t nchunks, room;
   uint32_t partial; /* first chunk with free slots, or LPOE_NONE */
+  uint32_t empty;   /* chunks without a value, the first one aside */
   uint32_t live;    /* values parked */
   uint32_t tables;  /* ever made: each time finalizers may have run */
 };
 
 #define LPOE_NONE UINT32_MAX
+#define LPOE_RECENT 16 /* a power of two */
 
 
 struct lpoe {
@@ -87,6 +89,7 @@ struct lpoe {
   struct lpoe_slot *slot;
   uint32_t nslots, slot_room, free_slot;
   struct lpoe_values values;
+  poe_name *recent[LPOE_RECENT]; /* by the address of their strings */
   poe_name *file; /* the last script seen, for lpoe_origin */
   poe_name *n_default, *n_anon;
   uint32_t memory_slot; /* where an exception lies that needs no memory */
@@ -129,6 +132,8 @@ struct lpoe *lpoe_of_state(lua_State *L);
 
 /* ---- lpoe_check.c: arguments and results ---------------------------------- */
 
+/* The op of the same name. */
+void lpoe_name_gone(void *ud, const poe_name *name);
 /* A name with one reference for the caller.  Raises. */
 poe_name *lpoe_check_name(struct lpoe *P, lua_State *L, int arg,
                           const char *what);
@@ -173,6 +178,8 @@ static inline void lpoe_warn_own_event(struct lpoe *P, const poe_name *event,
 
 /* ---- lpoe_args.c: parked arguments ------------------------------------------ */
 
+/* Push the table of values with its first chunk.  Raises. */
+void lpoe_push_values(struct lpoe *P, lua_State *L);
 /* Park `count` values from index `first`; words has POE_PAYLOAD_MAX room.
    Raises before anything is parked. */
 struct poe_payload lpoe_park(struct lpoe *P, lua_State *L, int first,

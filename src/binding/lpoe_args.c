@@ -9,9 +9,10 @@
  *
  * Slots come in chunks of 256, each an array table, so that the collector
  * never meets a large table and an old chunk is not visited in its atomic
- * step.  A free slot holds false; storing into an array that is there cannot
- * fail.  Free slots of a chunk form a list; an empty chunk is dropped unless
- * it is the only one with room.
+ * step.  The first chunk is the table of values itself, is always there and
+ * is used first; the tables of the others follow it in there.  A free slot
+ * holds false; storing into an array that is there cannot fail.  Free slots
+ * of a chunk form a list; of the empty chunks one is kept.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -89,18 +90,15 @@ static uint32_t unused_chunk(struct lpoe_values *v, lua_State *L) {
   return v->nchunks++;
 }
 
-/* Open one more chunk; `values` is the index of the table of chunks. */
-static void open_chunk(struct lpoe *P, lua_State *L, int values) {
-  struct lpoe_values *v = &P->values;
-  luaL_checkstack(L, 3, NULL);
-  lua_createtable(L, CHUNK, 0); /* finalizers may run, and park */
-  v->tables++;
-  uint32_t c = unused_chunk(v, L);
+static void push_chunk_table(lua_State *L) {
+  lua_createtable(L, CHUNK, 0);
   for (int i = 1; i <= CHUNK; i++) {
     lua_pushboolean(L, 0);
     lua_rawseti(L, -2, i);
   }
-  lua_rawseti(L, values, (lua_Integer)c + 1);
+}
+
+static void open_slots(struct lpoe_values *v, uint32_t c) {
   struct lpoe_chunk *chunk = &v->chunk[c];
   chunk->live = 0;
   chunk->free_head = 0;
@@ -109,20 +107,42 @@ static void open_chunk(struct lpoe *P, lua_State *L, int values) {
   link_partial(v, c);
 }
 
-static unsigned free_slots(const struct lpoe_values *v) {
-  if (v->partial == LPOE_NONE) return 0;
-  const struct lpoe_chunk *chunk = &v->chunk[v->partial];
-  unsigned n = CHUNK - chunk->live;
-  if (n < MANY && chunk->next_partial != LPOE_NONE)
-    n += CHUNK - v->chunk[chunk->next_partial].live;
-  return n;
+void lpoe_push_values(struct lpoe *P, lua_State *L) {
+  P->values.partial = LPOE_NONE;
+  push_chunk_table(L);
+  open_slots(&P->values, unused_chunk(&P->values, L));
+}
+
+/* Open one more chunk; `values` is the index of the table of values. */
+static void open_chunk(struct lpoe *P, lua_State *L, int values) {
+  struct lpoe_values *v = &P->values;
+  luaL_checkstack(L, 3, NULL);
+  push_chunk_table(L); /* finalizers may run, and park */
+  v->tables++;
+  uint32_t c = unused_chunk(v, L);
+  lua_rawseti(L, values, (lua_Integer)c + CHUNK);
+  open_slots(v, c);
+  v->empty++;
+}
+
+static unsigned free_in(const struct lpoe_values *v, uint32_t c) {
+  return CHUNK - v->chunk[c].live;
+}
+
+static int has_room(const struct lpoe_values *v, unsigned n) {
+  unsigned room = free_in(v, 0);
+  uint32_t c = v->partial;
+  for (; c != LPOE_NONE && room < n; c = v->chunk[c].next_partial)
+    if (c) room += free_in(v, c);
+  return room >= n;
 }
 
 static uint32_t take_slot(struct lpoe_values *v) {
-  uint32_t c = v->partial;
+  uint32_t c = free_in(v, 0) ? 0 : v->partial;
   struct lpoe_chunk *chunk = &v->chunk[c];
   uint32_t i = chunk->free_head;
   chunk->free_head = chunk->next[i];
+  if (chunk->live == 0 && c) v->empty--;
   if (++chunk->live == CHUNK) unlink_partial(v, c);
   v->live++;
   return c * CHUNK + i;
@@ -133,8 +153,13 @@ static void drop_chunk(struct lpoe *P, uint32_t c) {
   unlink_partial(v, c);
   v->chunk[c].is_open = 0;
   lua_pushnil(P->aux);
-  lua_rawseti(P->aux, LPOE_AT_VALUES, (lua_Integer)c + 1);
-  while (v->nchunks && !v->chunk[v->nchunks - 1].is_open) v->nchunks--;
+  lua_rawseti(P->aux, LPOE_AT_VALUES, (lua_Integer)c + CHUNK);
+  while (!v->chunk[v->nchunks - 1].is_open) v->nchunks--;
+  if (v->room <= 64 || v->nchunks > v->room / 4) return;
+  void *p = realloc(v->chunk, v->room / 2 * sizeof *v->chunk);
+  if (!p) return; /* then it stays as large as it is */
+  v->chunk = p;
+  v->room /= 2;
 }
 
 /* The slot's value has been set to false, or its chunk goes. */
@@ -150,31 +175,35 @@ static void give_slot(struct lpoe *P, uint32_t slot) {
   chunk->free_head = (uint16_t)(slot % CHUNK);
   chunk->live--;
   v->live--;
-  if (chunk->live == 0 && v->partial != c) drop_chunk(P, c);
+  if (chunk->live > 0 || c == 0) return;
+  if (v->empty)
+    drop_chunk(P, c);
+  else
+    v->empty++;
+}
+
+/* Move the value on top into a slot. */
+static void put_in(lua_State *L, int values, uint32_t slot) {
+  lua_Integer i = (lua_Integer)(slot % CHUNK) + 1;
+  if (slot < CHUNK) {
+    lua_rawseti(L, values, i);
+    return;
+  }
+  lua_rawgeti(L, values, (lua_Integer)(slot / CHUNK) + CHUNK);
+  lua_insert(L, -2);
+  lua_rawseti(L, -2, i);
+  lua_pop(L, 1);
 }
 
 /* ---- parking --------------------------------------------------------------------- */
 
-static void store(struct lpoe *P, lua_State *L, int values, int index,
-                  uint32_t slot) {
-  (void)P;
-  index = lua_absindex(L, index);
-  lua_rawgeti(L, values, (lua_Integer)(slot / CHUNK) + 1);
+static void store(lua_State *L, int values, int index, uint32_t slot) {
   lua_pushvalue(L, index);
-  lua_rawseti(L, -2, (lua_Integer)(slot % CHUNK) + 1);
-  lua_pop(L, 1);
+  put_in(L, values, slot);
 }
 
 static void reserve(struct lpoe *P, lua_State *L, int values, unsigned n) {
-  while (free_slots(&P->values) < n) open_chunk(P, L, values);
-}
-
-static unsigned count_values(lua_State *L, int first, int count) {
-  unsigned n = 0;
-  for (int i = 0; i < count; i++)
-    n += lua_type(L, first + i) > LUA_TNUMBER ||
-         lua_type(L, first + i) == LUA_TLIGHTUSERDATA;
-  return n;
+  while (!has_room(&P->values, n)) open_chunk(P, L, values);
 }
 
 static uint64_t park_number(lua_State *L, int index, uint64_t *word) {
@@ -199,7 +228,7 @@ static uint64_t park_value(struct lpoe *P, lua_State *L, int values,
       return park_number(L, index, word);
     default:
       *word = take_slot(&P->values);
-      store(P, L, values, index, (uint32_t)*word);
+      store(L, values, index, (uint32_t)*word);
       return VALUE;
   }
 }
@@ -218,7 +247,7 @@ static struct poe_payload park_packed(struct lpoe *P, lua_State *L, int first,
   lua_setfield(L, -2, "n");
   reserve(P, L, values, 1);
   words[1] = take_slot(&P->values);
-  store(P, L, values, -1, (uint32_t)words[1]);
+  store(L, values, -1, (uint32_t)words[1]);
   words[0] = 1 | PACKED << 4;
   lua_pop(L, 1);
   return (struct poe_payload){2, words};
@@ -229,11 +258,7 @@ struct poe_payload lpoe_park(struct lpoe *P, lua_State *L, int first,
   int values = lua_upvalueindex(2);
   if (count <= 0) return (struct poe_payload){0, words};
   if (count >= MANY) return park_packed(P, L, first, count, words);
-  unsigned stored = count_values(L, first, count);
-  if (stored) {
-    luaL_checkstack(L, 3, NULL);
-    reserve(P, L, values, stored);
-  }
+  reserve(P, L, values, (unsigned)count);
   uint64_t tags = (uint64_t)count, *word = words + 1;
   for (int i = 0; i < count; i++) {
     uint64_t tag = park_value(P, L, values, first + i, word);
@@ -252,7 +277,7 @@ static int open_chunk_protected(lua_State *L) {
 /* 0, or -1 if there is no memory. */
 static int reserve_one(struct lpoe *P) {
   lua_State *W = P->worker;
-  if (free_slots(&P->values)) return 0;
+  if (has_room(&P->values, 1)) return 0;
   lua_pushcfunction(W, open_chunk_protected);
   lua_pushlightuserdata(W, P);
   lua_pushvalue(P->aux, LPOE_AT_VALUES);
@@ -282,18 +307,20 @@ struct poe_value lpoe_park_one(struct lpoe *P, lua_State *L) {
 
 /* ---- pushing and letting go ------------------------------------------------------- */
 
-/* Push what a slot holds; the chunk's table is left nowhere. */
 static void push_slot(struct lpoe *P, lua_State *L, int values, uint32_t slot,
                       int take) {
   lua_Integer i = (lua_Integer)(slot % CHUNK) + 1;
-  lua_rawgeti(L, values, (lua_Integer)(slot / CHUNK) + 1);
-  lua_rawgeti(L, -1, i);
-  if (take && slot != P->memory_slot) {
-    lua_pushboolean(L, 0);
-    lua_rawseti(L, -3, i);
-    give_slot(P, slot);
+  if (slot < CHUNK) {
+    lua_rawgeti(L, values, i);
+  } else {
+    lua_rawgeti(L, values, (lua_Integer)(slot / CHUNK) + CHUNK);
+    lua_rawgeti(L, -1, i);
+    lua_replace(L, -2);
   }
-  lua_replace(L, -2);
+  if (!take || slot == P->memory_slot) return;
+  lua_pushboolean(L, 0);
+  put_in(L, values, slot);
+  give_slot(P, slot);
 }
 
 static int push_packed(struct lpoe *P, lua_State *L, int values,
@@ -345,10 +372,8 @@ static void clear_slot(struct lpoe *P, uint32_t slot) {
   lua_State *A = P->aux;
   if (slot == P->memory_slot) return;
   if (!P->closing) {
-    lua_rawgeti(A, LPOE_AT_VALUES, (lua_Integer)(slot / CHUNK) + 1);
     lua_pushboolean(A, 0);
-    lua_rawseti(A, -2, (lua_Integer)(slot % CHUNK) + 1);
-    lua_pop(A, 1);
+    put_in(A, LPOE_AT_VALUES, slot);
     give_slot(P, slot);
     return;
   }

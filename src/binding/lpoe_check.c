@@ -13,12 +13,36 @@
 
 #include "lpoe.h"
 
+/* Short strings of one text have one address: what was found there last is
+   looked at first.  The text decides, so an address that has come to hold
+   another string does no harm. */
+static poe_name *get_name(struct lpoe *P, const char *text, size_t len) {
+  poe_name **recent = &P->recent[(uintptr_t)text >> 4 & (LPOE_RECENT - 1)];
+  size_t known;
+  if (*recent) {
+    const char *name = poe_name_text(*recent, &known);
+    if (known == len && memcmp(name, text, len) == 0) {
+      poe_name_ref(*recent);
+      return *recent;
+    }
+  }
+  poe_name *name = poe_name_get(P->k, text, len);
+  if (name) *recent = name;
+  return name;
+}
+
+void lpoe_name_gone(void *ud, const poe_name *name) {
+  struct lpoe *P = ud;
+  for (int i = 0; i < LPOE_RECENT; i++)
+    if (P->recent[i] == name) P->recent[i] = NULL;
+}
+
 poe_name *lpoe_check_name(struct lpoe *P, lua_State *L, int arg,
                           const char *what) {
   size_t len;
   if (lua_type(L, arg) != LUA_TSTRING) luaL_typeerror(L, arg, what);
   const char *text = lua_tolstring(L, arg, &len);
-  poe_name *name = poe_name_get(P->k, text, len);
+  poe_name *name = get_name(P, text, len);
   if (!name) luaL_error(L, "not enough memory");
   return name;
 }
@@ -32,7 +56,7 @@ void lpoe_take(struct lpoe *P, lua_State *L, int event, int first,
   uint32_t tables = P->values.tables;
   m->args = lpoe_park(P, L, first, lua_gettop(L) - first + 1, m->words);
   m->has_allocated = tables != P->values.tables;
-  m->event = poe_name_get(P->k, text, len);
+  m->event = get_name(P, text, len);
   if (!m->event) {
     lpoe_unpark(P, m->args);
     luaL_error(L, "not enough memory");

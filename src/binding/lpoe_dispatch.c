@@ -291,13 +291,13 @@ static enum poe_outcome deliver(struct lpoe *P, lua_State *co,
                                 const struct poe_dispatch *d,
                                 struct poe_value *result) {
   struct lpoe_direct *direct = d->direct;
-  int n = lua_gettop(co) - (HANDLER - 1);
   if (d->frame->type & (POE_EV_START | POE_EV_STOP)) {
-    if (n > 0) {
+    if (lua_gettop(co) >= HANDLER) {
       lua_settop(co, HANDLER);
       *result = lpoe_park_one(P, co);
     }
   } else if (direct) {
+    int n = lua_gettop(co) - (HANDLER - 1);
     if (!lua_checkstack(direct->L, n))
       return fail(P, co, d, "too many results", result);
     lua_xmove(co, direct->L, n);
@@ -354,7 +354,9 @@ static enum poe_outcome go_straight(struct lpoe *P, lua_State *co,
     drop_arguments(P, d);
     return fail(P, co, d, "too many arguments", result);
   }
-  if (!direct && !lua_checkstack(co, 2 * POE_PAYLOAD_MAX + 8)) {
+  /* A few arguments always fit beside the base. */
+  if (!direct && lpoe_count(d->args) + lpoe_count(d->extra) > 6 &&
+      !lua_checkstack(co, 2 * POE_PAYLOAD_MAX + 8)) {
     drop_arguments(P, d);
     return fail(P, co, d, "not enough memory", result);
   }
@@ -460,11 +462,6 @@ static void discard(void *ud, struct poe_payload words) {
   lpoe_unpark(ud, words);
 }
 
-static void name_gone(void *ud, const poe_name *name) {
-  (void)ud;
-  (void)name;
-}
-
 static int collect(void *ud) {
   struct lpoe *P = ud;
   if (P->postbacks == 0) return 0;
@@ -478,7 +475,7 @@ const struct poe_ops lpoe_ops = {
     .dispatch = dispatch,
     .discard = discard,
     .session_gone = lpoe_session_gone,
-    .name_gone = name_gone,
+    .name_gone = lpoe_name_gone,
     .collect = collect,
     .combine = lpoe_combine,
     .log = log_line,
