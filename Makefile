@@ -41,7 +41,7 @@ BUILD ?= build$(if $(SAN),/san)
 OBJ := $(BUILD)/obj
 # Link-time optimisation is gcc's: clang's needs a linker of its own.
 LTO ?= $(if $(SAN),,$(shell $(CC) --version | grep -q clang || echo -flto=auto))
-OPT ?= -O2 -g $(LTO)
+OPT ?= -O3 -g $(LTO)
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
   -Wconversion -Wwrite-strings $(if $(CI),-Werror)
 HARDEN := -fstack-protector-strong
