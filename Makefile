@@ -162,10 +162,10 @@ test:  ## every test; closes with a line of what passed and failed
 run-tests: host unit $(if $(SAN),,module)
 	@sh .ci/test $(BUILD) unit host oracle $(if $(SAN),,module check)
 
-test-san:  ## the same under address and undefined-behaviour sanitizers
+test-san: module  ## the same under address and undefined-behaviour sanitizers
 	@$(MAKE) --no-print-directory SAN=address,undefined test
 
-test-gc: host  ## the specs with the collector at its keenest
+test-gc: host module  ## the specs with the collector at its keenest
 	@sh .ci/test $(BUILD) busy-gc keen-gc
 
 spec: host module  ## the busted specs alone, in the host
