@@ -160,9 +160,10 @@ test:  ## every test; closes with a line of what passed and failed
 	@$(MAKE) --no-print-directory run-tests
 
 run-tests: host unit $(if $(SAN),,module)
+	$(if $(SAN),@$(MAKE) --no-print-directory SAN= module)
 	@sh .ci/test $(BUILD) unit host oracle $(if $(SAN),,module check)
 
-test-san: module  ## the same under address and undefined-behaviour sanitizers
+test-san:  ## the same under address and undefined-behaviour sanitizers
 	@$(MAKE) --no-print-directory SAN=address,undefined test
 
 test-gc: host module  ## the specs with the collector at its keenest
