@@ -7,6 +7,10 @@ local helper = require "spec.helper"
 local NEEDS = {
   luv = function() return package.searchpath("luv", package.cpath) end,
   cqueues = function() return package.searchpath("cqueues", package.path) end,
+  glib = function()
+    return package.searchpath("poe.loop.glib",
+      "build/lib/?.so;" .. package.cpath)
+  end,
   luasocket = function() return package.searchpath("socket", package.path) end,
 }
 
@@ -72,7 +76,7 @@ describe("event loops", function()
     os.execute("rm -rf " .. dir)
   end)
 
-  for _, loop in ipairs { "uv", "poll", "select", "luv", "cqueues" } do
+  for _, loop in ipairs { "uv", "poll", "select", "luv", "cqueues", "glib" } do
     describe(loop, function()
       for _, name in ipairs(Loops.names()) do
         it_on(loop, name, function()

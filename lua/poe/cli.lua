@@ -303,14 +303,34 @@ end
 
 -- The order of things
 
+--- Where the modules in C lie that belong to the Lua files in dir.
+local function library_path(dir)
+  local prefix = dir:match "^(.*)/share/lua/5%.4$"
+  if prefix then return prefix .. "/lib/lua/5.4/?.so" end
+  return dir:gsub("/lua$", "") .. "/build/lib/?.so"
+end
+
+local function load_library(name, file)
+  local entry = "luaopen_" .. name:gsub("%.", "_")
+  local open, message = package.loadlib(file, entry)
+  if open then return open, file end
+  error(("error loading module '%s' from file '%s':\n\t%s")
+    :format(name, file, message))
+end
+
 --- Finds the modules of poe in dir, before package.path is searched.
 local function add_searcher(dir)
   local path = dir .. "/?.lua;" .. dir .. "/?/init.lua"
+  local libraries = library_path(dir)
   local searchpath = package.searchpath
   table.insert(package.searchers, 2, function(name)
     if name ~= "poe" and name:sub(1, 4) ~= "poe." then return nil end
     local file, tried = searchpath(name, path)
-    if not file then return tried end
+    if not file then
+      file = searchpath(name, libraries)
+      if file then return load_library(name, file) end
+      return tried
+    end
     local chunk, message = loadfile(file)
     if chunk then return chunk, file end
     error(("error loading module '%s' from file '%s':\n\t%s")
