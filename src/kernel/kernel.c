@@ -344,6 +344,8 @@ static int one_slice(poe_kernel *k, int is_driven) {
   dispatch_due(k);
   if (!k->slice_open && !poe__list_empty(&k->idle)) poe__sweep(k);
   stop_on_exception(k);
+  /* What is still queued to the kernel is not for the sessions to come. */
+  if (k->sessions.count == 0) poe__event_clear_session(k, &k->root);
   return take_error(k);
 }
 

@@ -413,9 +413,10 @@ static void run_watchers(poe_kernel *k, struct flight *fl) {
   poe__free(k, fl->watcher, fl->scope.count * sizeof *fl->watcher);
 }
 
-/* Nobody made use of the warning: the next idle signal cannot be handled. */
-static void idle_was_handled(poe_kernel *k) {
-  if (k->events || k->selects.count) return;
+/* Nobody made use of the warning: the next idle signal cannot be handled.
+   One that a program sends to a session does not come so far. */
+static void idle_was_handled(poe_kernel *k, const poe_session *dest) {
+  if (dest != &k->root || k->events || k->selects.count) return;
   if (poe__signal_queue(k, &k->root, k->n_zombie)) k->error = -ENOMEM;
 }
 
@@ -436,7 +437,8 @@ static void fly(poe_kernel *k, struct flight *fl) {
   k->signals.handled = &fl->handled;
   run_watchers(k, fl);
   k->signals.handled = outer;
-  if (fl->name == k->n_idle && fl->handled) idle_was_handled(k);
+  if (fl->name == k->n_idle && fl->handled)
+    idle_was_handled(k, fl->m->dest);
   stop_reached(k, fl);
 }
 
