@@ -197,6 +197,18 @@ describe("Line", function()
     end
   end)
 
+  it("looks at each piece, though others were looked at before", function()
+    local line = Line.new()
+    for _, given in ipairs { "a", "bc" } do
+      assert.same({}, line:get { given })
+    end
+    assert.same({ "abcd" }, line:get { "d\n" })
+    assert.same({ "e" }, line:get { "e\n" })
+    assert.same({}, line:get { "f" })
+    assert.same({ "f" }, line:get_pending())
+    assert.same({ "fg" }, line:get { "g\n" })
+  end)
+
   it("keeps what is pending, and tells it as often as asked", function()
     local line = Line.new()
     assert.is_nil(line:get_pending())
