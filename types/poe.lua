@@ -750,6 +750,13 @@ function sys.getpid() end
 ---@return integer pid
 function sys.getppid() end
 
+--- How much of a resource this process may have; no limit is math.huge.
+---@param resource "as"|"core"|"cpu"|"data"|"fsize"|"nofile"|"nproc"|"stack"
+---@return integer|number? soft  what holds
+---@return integer|number|string hard  how far the process itself may raise it
+---@return string? code
+function sys.getrlimit(resource) end
+
 --- A descriptor: non-blocking, closed on exec, when collected, and at the end
 --- of a to-be-closed variable.
 ---@class poe.sys.fd

@@ -175,3 +175,24 @@ describe("the process", function()
     assert.same({ "EPIPE\n", "exit", 0 }, { out, kind, code })
   end)
 end)
+
+describe("getrlimit", function()
+  it("tells the limits of this process", function()
+    local out = fixture.run([[
+      print(sys.getrlimit("nofile"))
+    ]], "ulimit -Sn 100; ulimit -Hn 200; exec")
+    assert.equal("100\t200\n", out)
+  end)
+
+  it("calls no limit math.huge", function()
+    local out = fixture.run([[
+      print(sys.getrlimit("cpu") == math.huge)
+    ]], "ulimit -t unlimited; exec")
+    assert.equal("true\n", out)
+  end)
+
+  it("refuses what it does not know", function()
+    assert.has_error(function() sys.getrlimit("files") end,
+      "bad argument #1 to 'getrlimit' (invalid option 'files')")
+  end)
+end)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sys_proc.c -- processes: exec for those who fork, _exit, kill, signal names.
+ * sys_proc.c -- processes: exec for those who fork, _exit, kill, signal names,
+ * what the system lets this process have.
  *
  * A program that is executed starts as any shell would start it: all signals
  * at their defaults, none blocked.  When exec fails, this process is as it was
@@ -10,9 +11,12 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <math.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
+
+#include <sys/resource.h>
 
 #define SIGNAL(name)                                                           \
   { #name, SIG##name }
@@ -214,9 +218,37 @@ static int sys_exec(lua_State *L) {
   return sys_fail(L, execute(argv, env), argv[0]);
 }
 
+/* No limit is math.huge. */
+static void push_limit(lua_State *L, rlim_t limit) {
+  if (limit == RLIM_INFINITY)
+    lua_pushnumber(L, (lua_Number)HUGE_VAL);
+  else
+    lua_pushinteger(L, (lua_Integer)limit);
+}
+
+/* sys.getrlimit("nofile") -> soft, hard */
+static int sys_getrlimit(lua_State *L) {
+  static const char *const names[] = {
+      "as", "core", "cpu", "data", "fsize", "nofile", "nproc", "stack", NULL};
+  static const int which[] = {RLIMIT_AS,    RLIMIT_CORE,  RLIMIT_CPU,
+                              RLIMIT_DATA,  RLIMIT_FSIZE, RLIMIT_NOFILE,
+                              RLIMIT_NPROC, RLIMIT_STACK};
+  struct rlimit limit;
+  if (getrlimit(which[luaL_checkoption(L, 1, NULL, names)], &limit) != 0)
+    return sys_fail(L, errno, NULL);
+  push_limit(L, limit.rlim_cur);
+  push_limit(L, limit.rlim_max);
+  return 2;
+}
+
 static const luaL_Reg functions[] = {
-    {"exec", sys_exec},     {"_exit", sys_exit_now},  {"kill", sys_kill},
-    {"getpid", sys_getpid}, {"getppid", sys_getppid}, {NULL, NULL},
+    {"exec", sys_exec},
+    {"_exit", sys_exit_now},
+    {"kill", sys_kill},
+    {"getpid", sys_getpid},
+    {"getppid", sys_getppid},
+    {"getrlimit", sys_getrlimit},
+    {NULL, NULL},
 };
 
 void sys_open_proc(lua_State *L) {
