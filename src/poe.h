@@ -339,6 +339,11 @@ poe_name *poe_name_by_id(const poe_kernel *k, uint32_t id);
  */
 int poe_session_start(poe_kernel *k, uint64_t data, struct poe_origin origin,
                       void *direct, uint64_t *id);
+/*
+ * Stop a session now, whatever it waits for: its children go to its parent,
+ * its events are dropped.  It may be the one that is running.  [re-entrant]
+ */
+void poe_session_stop(poe_kernel *k, poe_session *s);
 poe_session *poe_session_find(poe_kernel *k, uint64_t id);
 uint64_t poe_session_id(const poe_session *s); /* 0: the kernel's */
 uint64_t poe_session_data(const poe_session *s);

@@ -49,6 +49,7 @@
 --- A session of your own kind, for kernel:session_alloc.
 ---@class poe.custom
 ---@field _invoke_state fun(self, sender: poe.session|poe.kernel, event: string, args: poe.packed, file: string?, line: integer, from: string?): ...: any
+---@field _register_state? fun(self, event: string, handler: function|table|userdata|nil, method: string?)  what kernel:state does there
 
 --- What DIE carries, as its first argument after the signal's name.
 ---@class poe.exception
@@ -534,11 +535,20 @@ function Postback:close() end
 ---@class poe.core
 ---@field kernel poe.kernel
 ---@field version string
+---@field session_class table  methods of sessions, that one's own kind may take
 local core = {}
 
 ---@param parameters poe.parameters
 ---@return poe.session
 function core.create(parameters) end
+
+--- Stops a session now, whatever it waits for; its children go to its parent.
+--- For sessions of one's own kind.
+---@param session poe.session|poe.custom
+---@return true?
+---@return string? message
+---@return poe.code? code
+function core.stop_session(session) end
 
 ---@param switches poe.switches
 function core.configure(switches) end

@@ -192,7 +192,7 @@ TEST(children_are_announced_to_the_parent_and_move_last) {
   take_log();
   poe_session *two = by(2);
   poe_session *three = by(3);
-  poe__session_stop(host.k, two);
+  poe_session_stop(host.k, two);
   ASSERT_LOG("1 _child gain 3, 3 _parent 2 1, 1 _child gain 4, 4 _parent 2 1,"
              " 2 _stop, 1 _child lose 2 =9");
   ASSERT_PTR_EQ(poe_session_parent(three), by(1));
@@ -390,6 +390,28 @@ TEST(stop_within_stop_is_harmless) {
   take_log();
   poe_kernel_stop(host.k);
   ASSERT_LOG("3 _stop, 2 _stop, 1 _stop");
+  end();
+}
+
+HANDLER(stop_me) {
+  poe_session_stop(host.k, by(1));
+  ASSERT_PTR_EQ(poe_active_session(host.k), poe_kernel_session(host.k));
+}
+
+TEST(a_handler_may_stop_its_own_session_whatever_it_waits_for) {
+  host_open();
+  log_life();
+  on(1, "go", stop_me);
+  start(1);
+  start(2);
+  do_post(1, "go", NONE);
+  do_post(1, "never", ARGS(1, 2));
+  do_inc(1, "tag", NULL);
+  do_inc(2, "tag", NULL);
+  take_log();
+  ASSERT_EQ(do_slice(), 1);
+  ASSERT_LOG("1 go, 1 _stop");
+  poe_kernel_stop(host.k);
   end();
 }
 

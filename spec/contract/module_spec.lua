@@ -286,6 +286,84 @@ describe("Sessions of one's own kind", function()
     assert.equal("_stop", object.seen[#object.seen][1])
   end)
 
+  it("keep their states themselves, by _register_state", function()
+    local object, seen = recorder(), {}
+    kernel:session_alloc(object)
+    local function register()
+      kernel:state("inline", print)
+      kernel:state("method", seen)
+      kernel:state("renamed", seen, "method")
+      return kernel:state "gone"
+    end
+    function object._invoke_state(_, _, event)
+      if event == "x" then return pcall(register) end
+    end
+    local ok, message = kernel:call(object, "x")
+    assert.is_false(ok)
+    assert.matches("the running session has no '_register_state'", message)
+    function object:_register_state(...)
+      assert.equal(object, self)
+      seen[#seen + 1] = table.pack(...)
+    end
+    assert.is_true(kernel:call(object, "x"))
+    assert.same({
+      { "inline", print, nil, n = 3 }, { "method", seen, nil, n = 3 },
+      { "renamed", seen, "method", n = 3 }, { "gone", nil, nil, n = 3 },
+    }, seen)
+    poe.run()
+  end)
+
+  it("may have the methods of sessions", function()
+    local object = recorder()
+    for _, name in ipairs { "ID", "option", "postback", "callback" } do
+      object[name] = core.session_class[name]
+    end
+    kernel:session_alloc(object)
+    assert.equal(kernel:ID_session_to_id(object), object:ID())
+    assert.is_nil(object:option("mine", 3))
+    assert.equal(3, object:option "mine")
+    assert.equal("called result", object:callback("called", 1)())
+    assert.is_true(object:postback("posted", 2)(3))
+    poe.run()
+    assert.same({ "called", { { 1, n = 1 }, { n = 0 }, n = 2 } },
+      object.seen[2])
+    assert.same({ "posted", { { 2, n = 1 }, { 3, n = 1 }, n = 2 } },
+      object.seen[3])
+    for _, name in ipairs { "option", "postback", "callback" } do
+      assert.equal("ESRCH", code(object[name](object, "x")))
+    end
+    assert.error_matches(function() core.session_class.ID {} end,
+      "poe.session expected, got table")
+  end)
+
+  it("may be stopped, though they wait", function()
+    local object = recorder()
+    local forever
+    function object:_invoke_state(_, event)
+      self.seen[#self.seen + 1] = event
+      if event == "_start" then
+        kernel:refcount_increment(kernel:ID_session_to_id(object), "tag")
+        kernel:delay("never", 1000)
+      elseif event == "stop" then
+        forever = kernel:delay_set("never", 1000)
+        assert.is_true(core.stop_session(object))
+        assert.equal(kernel, kernel.session)
+      end
+    end
+    kernel:session_alloc(object)
+    kernel:post(object, "stop")
+    kernel:post(object, "dropped")
+    poe.run()
+    assert.same({ "_start", "stop", "_stop" }, object.seen)
+    assert.equal("integer", math.type(forever))
+    assert.equal("ESRCH", code(core.stop_session(object)))
+    local other = session {}
+    assert.is_true(core.stop_session(other))
+    assert.equal("ESRCH", code(core.stop_session(other)))
+    assert.error_matches(function() core.stop_session(kernel) end,
+      "bad argument #1 to 'stop_session' %(poe.session expected, got poe.kernel")
+  end)
+
   it("need an _invoke_state", function()
     assert.error_matches(function() kernel:session_alloc {} end,
       "no method '_invoke_state'")

@@ -228,6 +228,11 @@ void lpoe_push_id(struct lpoe *P, lua_State *L, uint64_t id);
 uint64_t lpoe_session_id(struct lpoe *P, lua_State *L, int index);
 /* Was the table at index once a session's object? */
 int lpoe_was_session(lua_State *L, int index);
+/* Made by session_alloc, and still there? */
+int lpoe_is_custom(const struct lpoe *P, const poe_session *s);
+/* The ID of the session, of any kind, at 1, or raise; 0: one of its own kind
+   that has ended. */
+uint64_t lpoe_check_self(lua_State *L);
 static inline uint32_t lpoe_slot_of(const poe_session *s) {
   return (uint32_t)poe_session_data(s);
 }
@@ -291,6 +296,7 @@ extern const luaL_Reg lpoe_run_functions[];    /* of the module */
 #define LPOE_POSTBACK_CLASS "poe.postback"
 /* poe.session.create{}.  Upvalues as methods. */
 int lpoe_session_create(lua_State *L);
+int lpoe_session_stop(lua_State *L);
 /* Make a postback (or callback) of the session at index 1. */
 int lpoe_postback_new(lua_State *L, int is_call);
 /* Call with the arguments from index `first`; takes one reference of event

@@ -96,6 +96,18 @@ static int kernel_call(lua_State *L) {
   return n;
 }
 
+/* [kernel, event, function or object, method]: a session of its own kind
+   keeps its states itself.  POE: _register_state. */
+static int register_state(struct lpoe *P, lua_State *L) {
+  lpoe_push_session(P, L, poe_active_session(P->k));
+  if (lua_getfield(L, -1, "_register_state") == LUA_TNIL)
+    return luaL_error(L, "the running session has no '_register_state'");
+  lua_replace(L, 1);
+  lua_insert(L, 2); /* [register, object, event, handler, method] */
+  lua_call(L, 4, 0);
+  return lpoe_true(L);
+}
+
 static int kernel_state(lua_State *L) {
   struct lpoe *P = lpoe_self_in_session(L, "state");
   int type = lua_type(L, 3);
@@ -114,6 +126,8 @@ static int kernel_state(lua_State *L) {
     lua_call(L, 1, 1);
     lua_replace(L, 3);
   }
+  lpoe_self_in_session(L, "state"); /* a module's code may have ended it */
+  if (lpoe_is_custom(P, poe_active_session(P->k))) return register_state(P, L);
   if (type == LUA_TSTRING || type == LUA_TTABLE || type == LUA_TUSERDATA) {
     lua_createtable(L, 2, 0);
     lua_pushvalue(L, 3);
@@ -122,7 +136,6 @@ static int kernel_state(lua_State *L) {
     lua_rawseti(L, -2, 2);
     lua_replace(L, 3);
   }
-  lpoe_self_in_session(L, "state"); /* a module's code may have ended it */
   poe_name *event = lpoe_check_name(P, L, 2, "event name");
   lua_settop(L, 3);
   lpoe_set_state(P, L, poe_active_session(P->k), event);

@@ -74,7 +74,7 @@ static void push_object(lua_State *L, uint64_t id) {
   lua_remove(L, kernel);
 }
 
-static int is_custom(const struct lpoe *P, const poe_session *s) {
+int lpoe_is_custom(const struct lpoe *P, const poe_session *s) {
   return poe_session_is_alive(s) &&
          P->slot[lpoe_slot_of(s)].flags & LPOE_CUSTOM;
 }
@@ -83,7 +83,7 @@ void lpoe_push_session(struct lpoe *P, lua_State *L, const poe_session *s) {
   luaL_checkstack(L, 8, NULL);
   lpoe_push_kernel(L);
   if (poe_session_id(s) == 0) return;
-  if (is_custom(P, s))
+  if (lpoe_is_custom(P, s))
     get_by_id(L, lua_gettop(L), LPOE_UV_OBJECTS, lpoe_slot_of(s) + 1u);
   else
     push_object(L, poe_session_id(s));
@@ -129,17 +129,18 @@ uint64_t lpoe_session_id(struct lpoe *P, lua_State *L, int index) {
   return object ? *object : 0;
 }
 
-static uint64_t check_self(lua_State *L) {
+uint64_t lpoe_check_self(lua_State *L) {
+  if (lpoe_was_session(L, 1)) return lpoe_session_id(lpoe_upvalue(L), L, 1);
   return *(uint64_t *)luaL_checkudata(L, 1, LPOE_SESSION_CLASS);
 }
 
 static poe_session *find_self(struct lpoe *P, lua_State *L) {
-  return poe_session_find(P->k, check_self(L));
+  return poe_session_find(P->k, lpoe_check_self(L));
 }
 
 static int dead(struct lpoe *P, lua_State *L) {
   return lpoe_fail(P, L, ESRCH, POE_ASSERT_DATA, "session %I has ended",
-                   (LUAI_UACINT)check_self(L));
+                   (LUAI_UACINT)lpoe_check_self(L));
 }
 
 /* ---- create: parameters ---------------------------------------------- */
@@ -321,6 +322,15 @@ static int start(struct lpoe *P, lua_State *L, uint32_t slot, int nargs) {
   return luaL_error(L, "cannot create a session: %s", strerror(-err));
 }
 
+/* core.stop_session(session): for sessions of one's own kind. */
+int lpoe_session_stop(lua_State *L) {
+  struct lpoe *P = lpoe_upvalue(L);
+  poe_session *s = find_self(P, L);
+  if (!s) return dead(P, L);
+  poe_session_stop(P->k, s);
+  return lpoe_true(L);
+}
+
 int lpoe_session_create(lua_State *L) {
   struct lpoe *P = lpoe_upvalue(L);
   read_parameters(L);
@@ -413,7 +423,7 @@ void lpoe_session_gone(void *ud, poe_session *s) {
 /* ---- methods of session objects ---------------------------------------------------------------- */
 
 static int session_ID(lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)check_self(L));
+  lua_pushinteger(L, (lua_Integer)lpoe_check_self(L));
   return 1;
 }
 
@@ -429,7 +439,7 @@ static int session_get_heap(lua_State *L) {
 
 static int session_tostring(lua_State *L) {
   struct lpoe *P = lua_touserdata(L, lua_upvalueindex(1));
-  uint64_t id = check_self(L);
+  uint64_t id = lpoe_check_self(L);
   poe_session *s = P->k ? poe_session_find(P->k, id) : NULL;
   const poe_name *alias = s ? poe_alias_at(s, 0) : NULL;
   if (alias)

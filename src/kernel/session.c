@@ -329,6 +329,10 @@ void poe__session_stop(poe_kernel *k, poe_session *s) {
   poe__session_release(k, s);
 }
 
+void poe_session_stop(poe_kernel *k, poe_session *s) {
+  poe__session_stop(k, s);
+}
+
 static void sweep_round(poe_kernel *k) {
   struct poe__list round, busy;
   poe__list_move(&round, &k->idle);
