@@ -5,11 +5,12 @@ local text = assert(io.open "doc/filters.md"):read "a"
 local PARAMETERS = {
   "literal", "input_literal", "input_pattern", "output_literal", "autodetect",
   "max_length", "block_size", "length_codec", "check_put", "code", "get", "put",
-  "filters",
+  "filters", "serializer", "compression", "freeze", "thaw",
 }
 local MODULES = {
   "filter.line", "filter.stream", "filter.block", "filter.recordblock",
-  "filter.map", "filter.grep", "filter.stackable", "driver.sysrw",
+  "filter.map", "filter.grep", "filter.stackable", "filter.reference",
+  "filter.msgpack", "driver.sysrw",
 }
 
 describe("doc/filters.md", function()
