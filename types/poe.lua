@@ -743,6 +743,88 @@ function sys.type(value) end
 ---@return string code
 function sys.exec(program, env) end
 
+--- What a process is to be; what is not said stays.
+---@class poe.sys.become_options
+---@field stdin? poe.sys.fd|file*|integer  what becomes 0, blocking
+---@field stdout? poe.sys.fd|file*|integer
+---@field stderr? poe.sys.fd|file*|integer
+---@field env? table<string, string|number|false>  added; false: removed
+---@field clear_env? boolean        there is nothing but `env`
+---@field cwd? string
+---@field user? string|integer      and his groups, unless one is said
+---@field group? string|integer
+---@field nice? integer             added to what it is
+---@field setsid? boolean
+---@field setpgid? boolean          leader of a process group
+---@field terminal? boolean         descriptor 0 is the controlling terminal
+---@field close_from? integer       close this descriptor and all above it
+
+--- close_from is 3 unless said: 0 closes none but those closed on exec.
+---@class poe.sys.spawn_options: poe.sys.become_options
+---@field program string|string[]   the program, or it and its arguments
+
+--- fork(2) and execvp(3), with signals as a shell sets them. It comes back when
+--- the program runs; the message of a failure names what failed: "exec: ls",
+--- "cwd: /home", "user", "session", ….
+---@param options poe.sys.spawn_options
+---@return integer? pid
+---@return string? message
+---@return string? code
+function sys.spawn(options) end
+
+--- The same for this process, which has forked: signals are at their defaults
+--- then. After a failure some of it may have been done.
+---@param options poe.sys.become_options
+---@return true?
+---@return string? message
+---@return string? code
+function sys.become(options) end
+
+---@return poe.sys.fd? master
+---@return poe.sys.fd|string slave
+---@return string path_or_code
+function sys.openpty() end
+
+--- No echo, no lines, no signals from keys.
+---@param terminal poe.sys.fd|file*|integer
+---@return true?
+---@return string? message
+---@return string? code
+function sys.set_raw(terminal) end
+
+---@param terminal poe.sys.fd|file*|integer
+---@return integer? rows
+---@return integer|string columns
+---@return integer|string width  in pixels
+---@return integer? height
+function sys.get_winsize(terminal) end
+
+---@param terminal poe.sys.fd|file*|integer
+---@param rows integer
+---@param columns integer
+---@param width? integer  in pixels; 9 for a column
+---@param height? integer  16 for a row
+---@return true?
+---@return string? message
+---@return string? code
+function sys.set_winsize(terminal, rows, columns, width, height) end
+
+---@class poe.sys.stat
+---@field type "file"|"directory"|"fifo"|"socket"|"char"|"block"|"other"
+---@field mode integer  permissions
+---@field dev integer
+---@field ino integer
+---@field nlink integer
+---@field size integer
+---@field mtime number
+
+--- Of what a symbolic link leads to.
+---@param what string|poe.sys.fd|file*|integer  a path or a descriptor
+---@return poe.sys.stat?
+---@return string? message
+---@return string? code
+function sys.stat(what) end
+
 --- Ends the process at once: no finalizer runs, no file is flushed.
 ---@param code? integer|boolean  0
 function sys._exit(code) end
@@ -793,6 +875,13 @@ function Fd:close() end
 
 ---@return integer fd  -1 if closed
 function Fd:fileno() end
+
+---@param whence? "set"|"cur"|"end"  "cur"
+---@param offset? integer
+---@return integer? position
+---@return string? message
+---@return string? code
+function Fd:seek(whence, offset) end
 
 ---@return boolean
 function Fd:is_closed() end

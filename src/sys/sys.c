@@ -218,6 +218,7 @@ static void fill_class(lua_State *L, enum sys_class class) {
   sys_add_metamethods(L);
   lua_newtable(L); /* [.., metatable, methods] */
   sys_add_fd_methods(L);
+  sys_add_file_methods(L);
   if (class == SYS_SOCKET) {
     sys_add_socket_methods(L);
     sys_add_sockopt_methods(L);
@@ -237,8 +238,11 @@ int luaopen_poe_sys(lua_State *L) {
   fill_class(L, SYS_SOCKET);
   lua_newtable(L); /* [fd, socket, module] */
   sys_open_fd(L);
+  sys_open_file(L);
   sys_open_net(L);
   sys_open_proc(L);
+  sys_open_child(L);
+  sys_open_pty(L);
   ignore_sigpipe();
   return 1;
 }

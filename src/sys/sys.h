@@ -25,6 +25,7 @@
 
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 #include <sys/un.h>
 
 #include <lauxlib.h>
@@ -98,10 +99,18 @@ int sys_release(struct sys_fd *s);
 /* 1 with the object on top if err is 0, else releases it and fails. */
 int sys_give(lua_State *L, struct sys_fd *s, int err, const char *what);
 int sys_set_nonblock(int fd, bool on);
+/* The number of an object, a Lua file or an integer; -1: it is closed, -2: that
+   is no descriptor, -3: no descriptor can have this number. */
+int sys_to_number(lua_State *L, int index);
 
 void sys_open_fd(lua_State *L);         /* [.., module] */
 void sys_add_fd_methods(lua_State *L);  /* [.., methods] */
 void sys_add_metamethods(lua_State *L); /* [.., metatable] */
+
+/* sys_file.c: files */
+
+void sys_open_file(lua_State *L);        /* [.., module] */
+void sys_add_file_methods(lua_State *L); /* [.., methods] */
 
 /* sys_addr.c: socket addresses */
 
@@ -117,8 +126,50 @@ void sys_open_net(lua_State *L);            /* [.., module] */
 void sys_add_socket_methods(lua_State *L);  /* [.., methods] */
 void sys_add_sockopt_methods(lua_State *L); /* [.., methods] */
 
+/* sys_text.c: the strings of an exec */
+
+/* Push texts and array, as told there. `index` is absolute: a string or list,
+   and a table, whose variables are all there are or are added to ours (false:
+   that one goes). */
+char **sys_push_argv(lua_State *L, int index, int arg);
+char **sys_push_env(lua_State *L, int index, int arg, bool is_added);
+
 /* sys_proc.c: processes */
 
+/* Every signal at its default. */
+void sys_default_signals(void);
+
 void sys_open_proc(lua_State *L); /* [.., module] */
+
+/* sys_become.c: what a new process does before it is what it shall be */
+
+struct sys_setup {
+  int std[3];       /* what becomes 0, 1 and 2; -1: stays as it is */
+  bool has_session; /* setsid */
+  bool has_group;   /* a process group of its own */
+  bool has_terminal;
+  bool has_uid, has_gid, has_groups;
+  uid_t uid;
+  gid_t gid;
+  int n_groups;
+  const gid_t *groups; /* supplementary ones */
+  int nice;            /* more than now */
+  const char *cwd;     /* NULL: stays */
+  char **env;          /* NULL: stays */
+  int close_from;      /* 0: all stay open */
+  bool is_on_exec;     /* they are closed by the exec to come */
+};
+
+/* 0, or an errno with the name of what failed.  Nothing in it allocates, locks
+   or raises, so it may run after a fork. */
+int sys_become(const struct sys_setup *setup, const char **step);
+
+/* sys_child.c: new processes */
+
+void sys_open_child(lua_State *L); /* [.., module] */
+
+/* sys_pty.c: pseudo-terminals */
+
+void sys_open_pty(lua_State *L); /* [.., module] */
 
 #endif

@@ -268,16 +268,23 @@ static int sys_open(lua_State *L) {
   return sys_give(L, s, s->fd < 0 ? errno : 0, path);
 }
 
+int sys_to_number(lua_State *L, int index) {
+  int is_integer = 0;
+  const struct sys_fd *s = sys_test(L, index);
+  if (s != NULL) return s->fd;
+  const luaL_Stream *file = luaL_testudata(L, index, LUA_FILEHANDLE);
+  if (file != NULL) return file->closef != NULL ? fileno(file->f) : -1;
+  if (lua_type(L, index) != LUA_TNUMBER) return -2;
+  lua_Integer n = lua_tointegerx(L, index, &is_integer);
+  return is_integer && n >= 0 && n <= INT_MAX ? (int)n : -3;
+}
+
 /* The number of an object, a Lua file or an integer; -1 if closed. */
 static int check_number(lua_State *L, int arg) {
-  const struct sys_fd *s = sys_test(L, arg);
-  if (s != NULL) return s->fd;
-  const luaL_Stream *file = luaL_testudata(L, arg, LUA_FILEHANDLE);
-  if (file != NULL) return file->closef != NULL ? fileno(file->f) : -1;
-  if (lua_type(L, arg) != LUA_TNUMBER) luaL_typeerror(L, arg, "descriptor");
-  lua_Integer n = luaL_checkinteger(L, arg);
-  luaL_argcheck(L, n >= 0 && n <= INT_MAX, arg, "descriptor out of range");
-  return (int)n;
+  int fd = sys_to_number(L, arg);
+  if (fd == -2) luaL_typeerror(L, arg, "descriptor");
+  luaL_argcheck(L, fd != -3, arg, "descriptor out of range");
+  return fd;
 }
 
 static int check_open_number(lua_State *L, int arg) {

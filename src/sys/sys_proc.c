@@ -91,73 +91,6 @@ static int sys_exit_now(lua_State *L) {
   _exit((int)code);
 }
 
-/*
- * The strings of an exec: [.., texts, array], where `texts` is a Lua list that
- * keeps them alive and `array` a userdata with the NULL-ended pointers.
- */
-static char **push_array(lua_State *L, int texts) {
-  lua_Unsigned n = lua_rawlen(L, texts);
-  char **array = lua_newuserdatauv(L, (size_t)(n + 1) * sizeof *array, 0);
-  for (lua_Unsigned i = 0; i < n; i++) {
-    lua_rawgeti(L, texts, (lua_Integer)i + 1);
-    array[i] = (char *)(uintptr_t)lua_tostring(L, -1); /* execvp: not const */
-    lua_pop(L, 1);
-  }
-  array[n] = NULL;
-  return array;
-}
-
-/* Raises unless the value on top is text fit for the system. */
-static const char *check_text(lua_State *L, int arg, const char *what) {
-  size_t len;
-  int type = lua_type(L, -1);
-  if (type != LUA_TSTRING && type != LUA_TNUMBER)
-    luaL_argerror(L, arg,
-                  lua_pushfstring(L, "%s: string expected, got %s", what,
-                                  luaL_typename(L, -1)));
-  const char *text = lua_tolstring(L, -1, &len);
-  if (strlen(text) != len)
-    luaL_argerror(L, arg, lua_pushfstring(L, "%s contains a zero byte", what));
-  return text;
-}
-
-/* Pushes a list of the texts in the table or the one string at arg. */
-static void push_argv(lua_State *L, int arg) {
-  if (lua_type(L, arg) == LUA_TSTRING) {
-    lua_createtable(L, 1, 0);
-    lua_pushvalue(L, arg);
-    check_text(L, arg, "program");
-    lua_rawseti(L, -2, 1);
-    return;
-  }
-  luaL_checktype(L, arg, LUA_TTABLE);
-  lua_Integer n = (lua_Integer)lua_rawlen(L, arg);
-  luaL_argcheck(L, n > 0, arg, "list is empty");
-  lua_newtable(L);
-  for (lua_Integer i = 1; i <= n; i++) {
-    lua_rawgeti(L, arg, i);
-    check_text(L, arg, "list"); /* [.., texts, text] */
-    lua_rawseti(L, -2, i);
-  }
-}
-
-/* Pushes a list of "NAME=value" for the table at arg. */
-static void push_env(lua_State *L, int arg) {
-  lua_Integer n = 0;
-  lua_newtable(L);
-  lua_pushnil(L);
-  while (lua_next(L, arg)) { /* [.., texts, name, value] */
-    const char *value = check_text(L, arg, "value");
-    lua_pushvalue(L, -2);
-    const char *name = check_text(L, arg, "name");
-    luaL_argcheck(L, *name != '\0' && strchr(name, '=') == NULL, arg,
-                  "name is empty or contains '='");
-    lua_pushfstring(L, "%s=%s", name, value);
-    lua_rawseti(L, -5, ++n);
-    lua_pop(L, 2);
-  }
-}
-
 static void save_signals(struct sigaction saved[]) {
   for (int i = 1; i < NSIG; i++) {
     if (sigaction(i, NULL, &saved[i]) != 0)
@@ -171,6 +104,12 @@ static void default_signals(const struct sigaction saved[]) {
   for (int i = 1; i < NSIG; i++) {
     if (saved[i].sa_handler != SIG_DFL) sigaction(i, &def, NULL);
   }
+}
+
+void sys_default_signals(void) {
+  struct sigaction saved[NSIG];
+  save_signals(saved);
+  default_signals(saved);
 }
 
 static void restore_signals(const struct sigaction saved[]) {
@@ -209,12 +148,8 @@ static int sys_exec(lua_State *L) {
   char **env = NULL;
   lua_settop(L, 2);
   if (!lua_isnil(L, 2)) luaL_checktype(L, 2, LUA_TTABLE);
-  push_argv(L, 1);
-  char **argv = push_array(L, 3); /* [program, env, argv, array] */
-  if (!lua_isnil(L, 2)) {
-    push_env(L, 2);
-    env = push_array(L, 5);
-  }
+  char **argv = sys_push_argv(L, 1, 1);
+  if (!lua_isnil(L, 2)) env = sys_push_env(L, 2, 2, false);
   return sys_fail(L, execute(argv, env), argv[0]);
 }
 
