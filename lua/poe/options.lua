@@ -221,6 +221,18 @@ function options.check_list(where, number, value)
   end
 end
 
+--- Raises unless argument `number` of a function is of one of `kinds`.
+---@param where string
+---@param number integer
+---@param value any
+---@param kinds string
+function options.check_argument(where, number, value, kinds)
+  if not accepts(kinds, value) then
+    blame(("bad argument #%d to '%s' (%s expected, %s)"):format(number, where,
+      text_of(kinds), describe(value)))
+  end
+end
+
 --- Raises unless `value` is an element that a list may have.
 ---@param where string
 ---@param index integer  in the list that is the first argument

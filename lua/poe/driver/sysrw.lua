@@ -77,6 +77,7 @@ local function next_block(self)
     last = last + 1
     size = size + #queue[last]
   end
+  if last == head then return queue[head], self.done + 1 end
   return table.concat(queue, "", head, last), self.done + 1
 end
 

@@ -18,6 +18,52 @@ local kernel = poe.kernel
 ---@class poe.wheel.base
 local Base = {}
 
+-- ---- handles ----------------------------------------------------------------------
+
+local NUMBER_OF = { "fileno", "getfd", "pollfd" }
+
+local function method_of(value, name)
+  local ok, method = pcall(function() return value[name] end)
+  return ok and method or nil
+end
+
+-- The method that tells the descriptor of an object.
+local function number_method(value)
+  if type(value) ~= "table" and type(value) ~= "userdata" then return nil end
+  for _, name in ipairs(NUMBER_OF) do
+    local method = method_of(value, name)
+    if method then return method end
+  end
+end
+
+local function is_handle(value)
+  if math.type(value) then return (math.tointeger(value) or -1) >= 0 end
+  return io.type(value) == "file" or number_method(value) ~= nil
+end
+
+options.kinds.handle = {
+  text = "a handle (a descriptor, an open file, or an object that has one)",
+  accepts = is_handle,
+}
+
+--- What a wheel can read, write and watch: the handle itself if it can read and
+--- write as objects of poe.sys do, else a duplicate of its descriptor.
+---@param handle poe.handle
+---@return poe.sys.fd? object
+---@return string? message
+---@return string? code
+function Base.open(handle)
+  if sys.type(handle) then
+    if not handle:is_closed() then return handle end
+    return nil, "EBADF: the handle is closed", "EBADF"
+  end
+  if type(handle) == "number" or io.type(handle) then return sys.dup(handle) end
+  if method_of(handle, "read") and method_of(handle, "write") then return handle end
+  local number = math.tointeger(number_method(handle)(handle)) or -1
+  if number >= 0 then return sys.dup(number) end
+  return nil, "EBADF: the handle is closed", "EBADF"
+end
+
 -- ---- the core ---------------------------------------------------------------------
 
 --- What the kernel knows of a wheel. Subclasses keep their own fields in it.
@@ -55,6 +101,16 @@ end
 function Core:emit(option, ...)
   local event = self.events[option]
   if event then return kernel:call(self.session, event, ...) end
+end
+
+--- Sends error_event: (operation, code, text, ID, ...).
+---@param operation string  "read"
+---@param message string  "CODE: text", as functions that fail return it
+---@param code string|0  0 with an empty message: the end of the file
+---@param ... any
+function Core:report(operation, message, code, ...)
+  local text = message:match "^E%w+: (.*)$" or message
+  self:emit("error_event", operation, code, text, self.id, ...)
 end
 
 --- Adds a state of the wheel's own to its session. The handler must not refer to
@@ -142,15 +198,24 @@ local function leave(self)
   end
 end
 
+--- Closes what it owns, which unwatches it.
+function Core:close_handles()
+  for handle in pairs(self.handles) do
+    self:disown(handle)
+    if sys.type(handle) then handle:close() end
+  end
+end
+
 --- Ends the wheel: no event of it is sent from now on.
 ---@param keeps_handles? boolean  unwatched, but left open
 function Core:destroy(keeps_handles)
   if not self.alive then return end
   self.alive, self.events = false, {}
   self:inside(leave, self)
-  for handle in pairs(self.handles) do
-    self:disown(handle)
-    if not keeps_handles and sys.type(handle) then handle:close() end
+  if keeps_handles then
+    for handle in pairs(self.handles) do self:disown(handle) end
+  else
+    self:close_handles()
   end
   if self.class.on_gone then self.class.on_gone(self) end
 end
@@ -245,7 +310,8 @@ local function check_session(where)
 end
 
 --- The core of a new wheel, for `new`, and its checked parameters. Raises for
---- wrong ones, and outside of sessions.
+--- wrong ones, and outside of sessions. class.check(where, checked), if there is
+--- one, may raise for what does not fit together.
 ---@param class table
 ---@param given? table
 ---@return poe.wheel.core
@@ -253,6 +319,7 @@ end
 function Base.core(class, given)
   local where = class.short_name .. ".new"
   local checked = options.check(where, given, class.parameters)
+  if class.check then class.check(where, checked) end
   local session = check_session(where)
   last_id = last_id + 1
   local core = setmetatable({

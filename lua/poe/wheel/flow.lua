@@ -1,0 +1,296 @@
+-- SPDX-License-Identifier: MIT
+-- Bytes through a wheel's core: from a handle by a driver and a filter to the
+-- user's events, and back. What wheels with input and output are made of.
+--
+-- Its functions run in the wheel's session, except `mark`. Whatever sends an
+-- event may come back to a core that was destroyed, or ended a direction:
+-- core.alive, core.input and core.output are looked at again.
+local poe = require "poe"
+local sys = require "poe.sys"
+
+local kernel = poe.kernel
+
+---@class poe.wheel.flow
+local flow = {}
+
+-- The fields of the core that are used here; the events are input_event,
+-- flushed_event, error_event, high_event, low_event.
+---@class poe.wheel.flow.core: poe.wheel.core
+---@field input? poe.sys.fd  nil once it has ended
+---@field output? poe.sys.fd
+---@field driver poe.driver.sysrw
+---@field high_mark number
+---@field low_mark number
+---@field max_output integer
+---@field stall_timeout? number
+---@field input_filter poe.filter
+---@field output_filter poe.filter
+---@field delivery table  see deliver
+---@field is_delivering boolean  records are being given out
+---@field has_rest boolean  the filter may have records that nobody wanted yet
+---@field is_deaf boolean  nobody will ever want them
+---@field is_paused boolean  by the user
+---@field is_reading boolean  the watcher is there and not paused
+---@field is_writing boolean
+---@field is_high boolean  high_mark was reached, low_mark not since
+---@field is_high_new boolean  ... and high_event was not sent
+---@field is_ending boolean  output ends when all is written
+---@field written integer  bytes, since it was made
+---@field refusal? { [1]: string, [2]: string }  message and code of ENOBUFS
+
+-- ---- the end of a direction ---------------------------------------------------------
+
+function flow.end_input(core)
+  if not core.input then return end
+  kernel:select_read(core.input)
+  core.input, core.is_reading = nil, false
+end
+
+local function end_output(core)
+  if not core.output then return end
+  core:delay "stall"
+  kernel:select_write(core.output)
+  core.output, core.is_writing = nil, false
+end
+
+local function settle(core)
+  if not (core.input or core.output) then core:close_handles() end
+end
+
+--- An error ends its direction, and the other one too if it has the same handle.
+--- That is closed after the event, so that the handler can still ask it.
+function flow.fail(core, operation, message, code)
+  local is_shared = core.input == core.output
+  if is_shared or operation == "read" then
+    core.is_deaf = true
+    flow.end_input(core)
+  end
+  if is_shared or operation == "write" then end_output(core) end
+  core:report(operation, message, code)
+  settle(core)
+end
+
+-- ---- output ---------------------------------------------------------------------------
+
+--- Watches for room to write, or not.
+local function wait_for_room(core, wanted)
+  if wanted == core.is_writing then return end
+  core.is_writing = wanted
+  if wanted then
+    kernel:select_resume_write(core.output)
+    core.written_before = core.written
+    if core.stall_timeout then core:delay("stall", core.stall_timeout) end
+  else
+    kernel:select_pause_write(core.output)
+    core:delay "stall"
+  end
+end
+
+--- Nothing was written since the last look: the other side is given up.
+local function check_stall(core)
+  if core.written_before == core.written then
+    return flow.fail(core, "write", ("ETIMEDOUT: nothing taken in %g seconds")
+      :format(core.stall_timeout), "ETIMEDOUT")
+  end
+  core.written_before = core.written
+  core:delay("stall", core.stall_timeout)
+end
+
+--- The other side sees the end of the file.
+function flow.finish_output(core)
+  local output, is_shared = core.output, core.output == core.input
+  end_output(core)
+  if sys.type(output) == "socket" then
+    output:shutdown "w"
+  elseif not is_shared and core.handles[output] and sys.type(output) then
+    core:disown(output)
+    output:close()
+  end
+  settle(core)
+end
+
+local function flush(core)
+  local driver = core.driver
+  if not core.output then return end
+  local before = driver:get_out_octets_buffered()
+  local left, message, code = driver:flush(core.output)
+  if not left then return flow.fail(core, "write", message, code) end
+  core.written = core.written + before - left
+  wait_for_room(core, left > 0)
+  if core.is_high and left <= core.low_mark then
+    core.is_high = false
+    core:emit("low_event", core.id)
+  end
+  if driver:get_out_octets_buffered() > 0 or not core.output then return end
+  if core.is_ending then flow.finish_output(core) end
+  if before > 0 then core:emit("flushed_event", core.id) end
+end
+
+flow.flush = flush
+
+--- What `put` leaves to do.
+local function write_out(core)
+  if core.is_high_new then
+    core.is_high_new = false
+    core:emit("high_event", core.id)
+  end
+  if not core.is_writing then flush(core) end
+end
+
+local function refuse(core)
+  local message = ("ENOBUFS: %d bytes wait to be taken")
+    :format(core.driver:get_out_octets_buffered())
+  core.refusal = { message, "ENOBUFS" }
+  core:defer "refuse"
+  return nil, message, "ENOBUFS"
+end
+
+--- Takes records to be written, in any session; whether the high mark is reached.
+---@param core poe.wheel.flow.core
+---@param records any[]
+---@return boolean?
+---@return string? message
+---@return string? code
+function flow.put(core, records)
+  if not core.output or core.is_ending then
+    return nil, "EPIPE: the output has ended", "EPIPE"
+  end
+  local driver = core.driver
+  if driver:get_out_octets_buffered() >= core.max_output then return refuse(core) end
+  local chunks, message, code = core.output_filter:put(records)
+  if not chunks then return nil, message, code end
+  local left = driver:put(chunks)
+  local is_over = left >= core.high_mark
+  if is_over and not core.is_high then
+    core.is_high, core.is_high_new = true, true
+  elseif core.is_writing then
+    return is_over
+  end
+  if not core.is_delivering and left > 0 then core:defer "output" end
+  return is_over
+end
+
+-- ---- input ------------------------------------------------------------------------------
+
+-- Closed when records have been given out, whether or not a handler raised.
+local Delivery = {}
+
+function Delivery.__close(delivery, raised)
+  local core = delivery.core
+  core.is_delivering = false
+  if not core.alive then return end
+  if not raised then return write_out(core) end
+  core:defer "output"
+  core:defer "input"
+end
+
+--- Gives out records until there are none, or nobody wants more. Whatever a
+--- handler changes counts from the next record on.
+function flow.deliver(core)
+  if core.is_delivering then return end
+  local session, id, events = core.session, core.id, core.events
+  local delivery <close> = core.delivery -- luacheck: ignore 211
+  core.is_delivering, core.has_rest = true, true
+  while not core.is_paused and not core.is_deaf and events.input_event do
+    local records, message, code = core.input_filter:get_one()
+    if not records then return flow.fail(core, "read", message, code) end
+    core.has_rest = #records > 0
+    if not core.has_rest then return end
+    for i = 1, #records do
+      kernel:call(session, events.input_event, records[i], id)
+      if not core.alive then return end
+    end
+  end
+end
+
+local function finish_input(core)
+  flow.end_input(core)
+  core:report("read", "", 0)
+  if core.alive then settle(core) end
+end
+
+local function read(core)
+  if core.has_rest then
+    flow.deliver(core)
+    if core.has_rest or not core.input then return end
+  end
+  local chunks, message, code = core.driver:get(core.input)
+  if chunks then
+    core.input_filter:get_one_start(chunks)
+    return flow.deliver(core)
+  elseif code then
+    return flow.fail(core, "read", message, code)
+  end
+  return finish_input(core)
+end
+
+--- Reading goes on or rests, as the user wants it.
+function flow.update_input(core)
+  local wanted = not core.is_paused and core.events.input_event ~= nil
+  if wanted and core.has_rest then core:defer "input" end
+  if not core.input or wanted == core.is_reading then return end
+  core.is_reading = wanted
+  if not wanted then
+    kernel:select_pause_read(core.input)
+  elseif not kernel:select_resume_read(core.input) then
+    kernel:select_read(core.input, core.states.read)
+  end
+end
+
+-- ---- the beginning and the end --------------------------------------------------------
+
+local function add_states(core)
+  core:state("read", function() read(core) end)
+  core:state("write", function() flush(core) end)
+  core:deferred("input", function() flow.deliver(core) end)
+  core:deferred("output", function() write_out(core) end)
+  core:deferred("refuse", function() flow.fail(core, "write", table.unpack(core.refusal)) end)
+  core:timer("stall", function() check_stall(core) end)
+end
+
+--- Like POE's, a wheel that only writes keeps its session alive, too.
+local function watch(core)
+  local ok, message, code
+  if core.output then
+    ok, message, code = kernel:select_write(core.output, core.states.write)
+    if not ok then return nil, message, code end
+    kernel:select_pause_write(core.output)
+  end
+  if core.input and core.events.input_event then
+    ok, message, code = kernel:select_read(core.input, core.states.read)
+    if not ok then return nil, message, code end
+    core.is_reading = true
+  end
+  return true
+end
+
+local function reset(core)
+  core.delivery = setmetatable({ core = core }, Delivery)
+  core.is_delivering, core.has_rest, core.is_deaf = false, false, false
+  core.is_paused, core.is_reading, core.is_writing = false, false, false
+  core.is_high, core.is_high_new, core.is_ending = false, false, false
+  core.written = 0
+end
+
+--- Begins, when the core has its handles (as objects), filters, driver, marks and
+--- events. From then on it owns the handles.
+---@param core poe.wheel.flow.core
+---@return true?
+---@return string? message
+---@return string? code
+function flow.start(core)
+  reset(core)
+  add_states(core)
+  local ok, message, code = watch(core)
+  if not ok then return nil, message, code end
+  if core.input then core:own(core.input) end
+  if core.output then core:own(core.output) end
+  return true
+end
+
+--- For a class's on_gone.
+function flow.stop(core)
+  core.input, core.output, core.is_deaf = nil, nil, true
+end
+
+return flow
