@@ -68,8 +68,8 @@ EMBED := $(patsubst src/%.c,$(BUILD)/pic/%.o,$(wildcard src/kernel/*.c \
 LIBS := $(addprefix $(BUILD)/lib/,libpoe.a libpoe.so poe.pc)
 
 .PHONY: all host module lib unit deps demo test test-san test-gc run-demo \
-  run-tests spec oracle check bench bench-budget cov install install-lib \
-  uninstall clean help force
+  run-tests spec oracle check bench bench-budget cov storms times churn soak \
+  install install-lib uninstall clean help force
 all: host module  ## the host and the Lua module
 
 host: $(BUILD)/bin/poe  ## the executable, build/bin/poe
@@ -177,6 +177,13 @@ oracle: host  ## scenarios compared with traces of real POE
 
 check:  ## style, include rules, manual page
 	@sh .ci/check
+
+storms: host  ## children, signals and forks by the thousand
+times: host  ## clocks that are stepped, stops, a million timers
+churn: host  ## ten million sessions, memory where it was
+soak: host  ## everything at once for ten minutes; SIZE=seconds
+storms times churn soak:
+	@POE_BIN=$(BUILD)/bin/poe $(BUILD)/bin/poe spec/strain/long.lua $@ $(SIZE)
 
 bench: host  ## speed beside POE and others; BENCHFLAGS=--quick
 	@$(LUA) bench/run.lua $(BENCHFLAGS)

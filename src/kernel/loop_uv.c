@@ -11,8 +11,8 @@
  * descriptor, which has the resolution of the system's timers.
  *
  * libuv registers a started uv_poll in the next uv_run, and aborts the process
- * if the descriptor cannot be registered any more.  One that was closed or
- * became another file since is therefore looked for first, and given up.
+ * if it cannot: loop_uv_register.c does it first.  One that was closed or became
+ * another file since is therefore looked for, and given up.
  */
 #include <errno.h>
 #include <poll.h>
@@ -42,9 +42,15 @@ static void on_poll(uv_poll_t *uv, int status, int events);
 
 static int start_poller(struct poller *p) {
   poe__list_remove(&p->fresh);
+  int err = uv_poll_start(&p->uv, to_uv(p->mask), on_poll);
+  if (!err) err = poe__uv_register(p->loop, p->fd, p->uv.io_watcher.pevents);
+  if (err) {
+    uv_poll_stop(&p->uv);
+    return err;
+  }
   poe__list_push(&p->loop->fresh, &p->fresh);
   p->loop->is_stale = 1;
-  return uv_poll_start(&p->uv, to_uv(p->mask), on_poll);
+  return 0;
 }
 
 /* Give up what libuv could not register. */
@@ -64,7 +70,10 @@ static void on_poll(uv_poll_t *uv, int status, int events) {
   /* An error is for whoever reads or writes to find out.  libuv has stopped
      the handle; it must go on, as readiness is a level. */
   unsigned mask = status < 0 ? p->mask : from_uv(events) & p->mask;
-  if (status < 0) start_poller(p);
+  if (status < 0 && start_poller(p)) {
+    poe__uv_give_up(p);
+    return;
+  }
   if (l->is_wary) mask = poe__uv_confirm(p, mask);
   if (!mask) return;
   l->recorded = 1;
@@ -210,21 +219,6 @@ static int uv_wait(poe_loop *l, int64_t ns) {
 
 /* ---- open and close ------------------------------------------------------------------ */
 
-static int uv_open_loop(poe_kernel *k, poe_loop **out) {
-  poe_loop *l = poe__zalloc(k, sizeof *l);
-  if (!l) return -ENOMEM;
-  l->k = k;
-  poe__list_init(&l->fresh);
-  int err = uv_loop_init(&l->uv);
-  if (err) {
-    poe__free(k, l, sizeof *l);
-    return err;
-  }
-  uv_timer_init(&l->uv, &l->timer);
-  *out = l;
-  return 0;
-}
-
 static void uv_close_loop(poe_loop *l) {
   for (size_t fd = 0; fd < l->room; fd++) uv_ignore_fd(l, (int)fd);
   for (int s = 0; s < POE__SIGNALS; s++) uv_ignore_signal(l, s);
@@ -233,6 +227,27 @@ static void uv_close_loop(poe_loop *l) {
   uv_loop_close(&l->uv);
   poe__array_free(l->k, l->by_fd, l->room * sizeof *l->by_fd);
   poe__free(l->k, l, sizeof *l);
+}
+
+static int uv_open_loop(poe_kernel *k, poe_loop **out) {
+  poe_loop *l = poe__zalloc(k, sizeof *l);
+  if (!l) return -ENOMEM;
+  l->k = k;
+  poe__list_init(&l->fresh);
+  int err = poe__uv_has_room();
+  if (!err) err = uv_loop_init(&l->uv);
+  if (err) {
+    poe__free(k, l, sizeof *l);
+    return err;
+  }
+  uv_timer_init(&l->uv, &l->timer);
+  err = poe__uv_register_all(l);
+  if (err) {
+    uv_close_loop(l);
+    return err;
+  }
+  *out = l;
+  return 0;
 }
 
 static int uv_backend(const poe_loop *l, int *is_stale) {

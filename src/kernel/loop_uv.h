@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * loop_uv.h -- private to loop_uv.c and loop_uv_ghost.c: the loop's structs,
- * and what the one asks of the other about ghosts.
+ * loop_uv.h -- private to the files loop_uv*.c: the loop's structs, and what
+ * one asks of the other about ghosts and about what libuv does not survive.
  *
  * Ghosts: what was closed while epoll(7) knew it stays there as long as its
  * open file lives elsewhere, in a duplicate or another process, and is
@@ -43,6 +43,13 @@ struct poe_loop {
   int is_wary;    /* there may be ghosts */
   int is_haunted; /* there is one */
 };
+
+/* Are there descriptors for libuv's own pipes?  0 or -errno */
+int poe__uv_has_room(void);
+/* Watch fd for events as epoll(7) has them: 0 or -errno */
+int poe__uv_register(const poe_loop *l, int fd, unsigned events);
+/* All that libuv will register in the next uv_run: 0 or -errno */
+int poe__uv_register_all(const poe_loop *l);
 
 /* Is its descriptor still the file that was watched? */
 int poe__uv_is_same_file(const struct poller *p);

@@ -83,7 +83,8 @@ int poe__uv_renew(poe_loop *l) {
   }
   l->is_wary = l->is_haunted = 0;
   l->is_stale = 1;
-  return uv_loop_fork(&l->uv);
+  int err = uv_loop_fork(&l->uv);
+  return err ? err : poe__uv_register_all(l);
 }
 
 /* libuv loses the signals in its pipe: it must be empty, and stay so. */
