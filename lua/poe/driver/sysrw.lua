@@ -6,6 +6,8 @@
 -- failure, "" at the end, write's second argument the byte to begin with.
 local options = require "poe.options"
 
+local concat, type = table.concat, type
+
 local BLOCK_SIZE = 65536
 
 ---@class poe.driver.sysrw
@@ -51,14 +53,13 @@ end
 ---@param chunks string[]
 ---@return integer left  bytes that wait
 function SysRW:put(chunks)
-  options.check_list("put", 1, chunks)
-  for i = 1, #chunks do
-    options.check_element("put", i, chunks[i], "string")
-  end
+  if type(chunks) ~= "table" then options.check_list("put", 1, chunks) end
   local queue, tail, left = self.queue, self.tail, self.left
   for i = 1, #chunks do
     local chunk = chunks[i]
-    if chunk ~= "" then
+    if type(chunk) ~= "string" then
+      options.check_element("put", i, chunk, "string")
+    elseif chunk ~= "" then
       tail = tail + 1
       queue[tail] = chunk
       left = left + #chunk
@@ -68,8 +69,8 @@ function SysRW:put(chunks)
   return left
 end
 
---- What the next write gets, and where in it to begin: chunks are joined up to a
---- block, so that many small ones cost one system call.
+--- What the next write gets: chunks are joined up to a block, so that many small
+--- ones cost one system call.
 local function next_block(self)
   local queue, head = self.queue, self.head
   local size, last = #queue[head] - self.done, head
@@ -77,8 +78,8 @@ local function next_block(self)
     last = last + 1
     size = size + #queue[last]
   end
-  if last == head then return queue[head], self.done + 1 end
-  return table.concat(queue, "", head, last), self.done + 1
+  if last == head then return queue[head] end
+  return concat(queue, "", head, last)
 end
 
 --- Drops what was written.
@@ -102,7 +103,7 @@ end
 ---@return string? code
 function SysRW:flush(handle)
   while self.left > 0 do
-    local written, message, code = handle:write(next_block(self))
+    local written, message, code = handle:write(next_block(self), self.done + 1)
     if not written and not LATER[code] then return nil, message, code end
     if not written or written == 0 then break end
     advance(self, written)

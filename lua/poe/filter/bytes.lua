@@ -7,6 +7,8 @@
 -- all of it.
 local options = require "poe.options"
 
+local concat, type = table.concat, type
+
 ---@class poe.filter.bytes
 ---@field text string
 ---@field first integer
@@ -25,7 +27,7 @@ end
 
 ---@param list string[]
 function Bytes:add(list)
-  options.check_list("get_one_start", 1, list)
+  if type(list) ~= "table" then options.check_list("get_one_start", 1, list) end
   local parts, count, size = self.parts, self.count, self.size
   for i = 1, #list do
     local chunk = list[i]
@@ -49,9 +51,10 @@ function Bytes:join()
   if rest == "" and count == 1 then
     self.text = parts[1]
   else
-    self.text = rest .. table.concat(parts, "", 1, count)
+    self.text = rest .. concat(parts, "", 1, count)
   end
-  self.first, self.parts, self.count, self.seen = 1, {}, 0, 0
+  for i = 1, count do parts[i] = nil end
+  self.first, self.count, self.seen = 1, 0, 0
 end
 
 --- The next `n` bytes, which there must be.

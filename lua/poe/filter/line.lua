@@ -8,6 +8,7 @@ local Bytes = require "poe.filter.bytes"
 local options = require "poe.options"
 
 local find, sub, byte = string.find, string.sub, string.byte
+local type = type
 
 local CR = 13
 local MAX_LENGTH = 65536
@@ -107,7 +108,7 @@ local function detect(self, records, most)
     return true
   end
   self.search, self.terminator, self.is_literal = plain, terminator, true
-  self.limit = self.max_length + #terminator
+  self.last, self.limit = sub(terminator, -1), self.max_length + #terminator
   return plain(self, records, most)
 end
 
@@ -115,7 +116,7 @@ end
 local function may_end(self)
   local bytes = self.bytes
   if not self.is_literal then return bytes.count > 0 end
-  local last = sub(self.terminator, -1)
+  local last = self.last
   for i = bytes.seen + 1, bytes.count do
     if find(bytes.parts[i], last, 1, true) then return true end
   end
@@ -126,12 +127,15 @@ end
 --- Up to `most` lines; and whether none was too long.
 local function take(self, most)
   local bytes, records = self.bytes, {}
-  while true do
-    if not self:search(records, most) then return records, false end
+  while bytes.size > 0 do
+    if bytes.first <= #bytes.text and not self:search(records, most) then
+      return records, false
+    end
     if #records == most then return records, true end
     if not may_end(self) then return records, bytes.size < self.limit end
     bytes:join()
   end
+  return records, true
 end
 
 -- ---- new ------------------------------------------------------------------------
@@ -176,6 +180,7 @@ local function make(checked)
   else
     self.terminator, self.takes_cr = "\n", true
   end
+  self.last = self.terminator and sub(self.terminator, -1)
   self.limit = self.max_length + room
   return self
 end
@@ -242,11 +247,14 @@ end
 ---@param lines string[]
 ---@return string[] chunks
 function Line:put(lines)
-  options.check_list("put", 1, lines)
+  if type(lines) ~= "table" then options.check_list("put", 1, lines) end
   local chunks, output = {}, self.output
   for i = 1, #lines do
-    options.check_element("put", i, lines[i], "string|number")
-    chunks[i] = lines[i] .. output
+    local line = lines[i]
+    if type(line) ~= "string" then
+      options.check_element("put", i, line, "string|number")
+    end
+    chunks[i] = line .. output
   end
   return chunks
 end

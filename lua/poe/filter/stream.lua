@@ -1,49 +1,75 @@
 -- SPDX-License-Identifier: MIT
 -- Bytes as they are: a record is what has come. POE::Filter::Stream.
 local Base = require "poe.filter.base"
-local Bytes = require "poe.filter.bytes"
 local options = require "poe.options"
 
+local type = type
+
 ---@class poe.filter.stream: poe.filter
+---@field chunks string[]  what has come
+---@field count integer  of chunks
 local Stream = Base.class "poe.filter.stream"
+
+local function make()
+  return setmetatable({ chunks = {}, count = 0 }, Stream)
+end
 
 ---@return poe.filter.stream
 function Stream.new(given)
   options.check("Stream.new", given, {})
-  return setmetatable({ bytes = Bytes.new() }, Stream)
+  return make()
 end
 
 ---@return poe.filter.stream
-function Stream:clone()
-  return setmetatable({ bytes = Bytes.new() }, getmetatable(self))
+function Stream.clone()
+  return make()
 end
 
----@param chunks string[]
-function Stream:get_one_start(chunks)
-  self.bytes:add(chunks)
+---@param list string[]
+function Stream:get_one_start(list)
+  if type(list) ~= "table" then options.check_list("get_one_start", 1, list) end
+  local chunks, count = self.chunks, self.count
+  for i = 1, #list do
+    local chunk = list[i]
+    if type(chunk) ~= "string" then
+      options.check_element("get_one_start", i, chunk, "string")
+    end
+    if chunk ~= "" then
+      count = count + 1
+      chunks[count] = chunk
+    end
+  end
+  self.count = count
 end
 
 ---@return string[] chunks  all that has come as one, or none
 function Stream:get_one()
-  local bytes = self.bytes
-  if bytes.size == 0 then return {} end
-  return { bytes:take(bytes.size) }
+  local chunks, count = self.chunks, self.count
+  if count == 0 then return {} end
+  self.chunks, self.count = {}, 0
+  if count > 1 then return { table.concat(chunks, "", 1, count) } end
+  return chunks
 end
 
 ---@return string[]? chunks
 function Stream:get_pending()
-  return self.bytes:pending()
+  if self.count == 0 then return nil end
+  return { table.concat(self.chunks, "", 1, self.count) }
 end
 
 ---@param _ poe.filter.stream
 ---@param chunks string[]
 ---@return string[] chunks
 function Stream.put(_, chunks)
-  options.check_list("put", 1, chunks)
+  if type(chunks) ~= "table" then options.check_list("put", 1, chunks) end
   local copy = {}
   for i = 1, #chunks do
-    options.check_element("put", i, chunks[i], "string|number")
-    copy[i] = tostring(chunks[i])
+    local chunk = chunks[i]
+    if type(chunk) ~= "string" then
+      options.check_element("put", i, chunk, "string|number")
+      chunk = tostring(chunk)
+    end
+    copy[i] = chunk
   end
   return copy
 end
