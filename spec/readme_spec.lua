@@ -181,7 +181,7 @@ describe("README.md", function()
     local ours = { fork = true, session_alloc = true, session_create = true,
       get_children = true, get_parent = true, get_event_count = true,
       get_next_event_time = true, poe_kernel_loop = true, run = true,
-      has_forked = true, signal_ui_destroy = true }
+      has_forked = true, signal_ui_destroy = true, why = true }
     local text = table_of_contents()
     for name in pairs(getmetatable(core.kernel).__index) do
       if not ours[name] and not name:find "^__" then

@@ -159,6 +159,9 @@ struct poe_ops {
                   const struct poe_value *second);
   /* One line of trace or warning text, without its newline. */
   void (*log)(void *ud, const char *line);
+  /* Asked by a signal, see poe_listen_why: print what poe_why tells.  NULL:
+     nobody will ever ask. */
+  void (*why)(void *ud);
 };
 
 /* Time, injectable.  sample reads both clocks as one instant. */
@@ -496,6 +499,65 @@ void poe_log(poe_kernel *k, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* `session 3 (worker)`, or the kernel's: for messages; at most size bytes. */
 const char *poe_session_label(const poe_session *s, char *buf, size_t size);
+
+/* ---- why something lives --------------------------------------------------- */
+
+enum poe_reason_kind {
+  POE_BY_HANDLER, /* its handler of `name` is running */
+  POE_BY_EVENT,   /* `name` is queued to it; posts and signals */
+  POE_BY_TIMER,
+  POE_BY_SELECT,  /* `number` is the descriptor */
+  POE_BY_CHILD,   /* `number` is the process */
+  POE_BY_SIGNAL,  /* it watches CHLD, and a forked process has not ended */
+  POE_BY_TAG,     /* `name`; `number` is its count */
+  POE_BY_SESSION, /* `other` is its child */
+  POE_BY_ALIAS,
+  POE_BY_SENT     /* `name` is queued to `other`, sent by it */
+};
+
+/* One thing that keeps a session alive, or the program. */
+struct poe_reason {
+  enum poe_reason_kind kind;
+  int keeps_program;    /* else only its session, until nothing else is left */
+  const poe_session *session; /* whom it keeps; the kernel's own for signals */
+  const poe_session *other;
+  const poe_name *name; /* event, signal, tag or alias; NULL for a child */
+  const poe_name *event; /* of a select, child or signal: what will come */
+  int64_t number;       /* timer, descriptor, process or count of a tag */
+  size_t count;         /* events alike, told as one: the oldest */
+  enum poe_mode mode;   /* of a select */
+  int is_paused;
+  int64_t due_ns;       /* of a timer, from now */
+  /* Who made it, when and where; by is an id. */
+  int has_age, has_maker;
+  int64_t age_ns;
+  uint64_t by;
+  const poe_name *from, *file; /* NULL: unknown */
+  uint32_t line;
+};
+
+/*
+ * Tell visit of everything that keeps this session alive, or the program if
+ * it is NULL.  visit must change nothing; pointers are good until it returns.
+ * 0 or -ENOMEM.
+ */
+int poe_why(poe_kernel *k, const poe_session *only,
+            void (*visit)(void *ud, const struct poe_reason *r), void *ud);
+/* What it is, as text, without its session; at most size bytes. */
+const char *poe_reason_text(poe_kernel *k, const struct poe_reason *r,
+                            char *buf, size_t size);
+/* Record when and where things are made; what is made before is known in part
+   only. */
+void poe_set_why(poe_kernel *k, int on);
+int poe_is_why(const poe_kernel *k);
+/* If so: where an alias, a tag or else is made, in the next call. */
+void poe_here(poe_kernel *k, struct poe_origin origin);
+/*
+ * From now on USR1 calls ops->why, and so does INT before it ends the program;
+ * what sessions watch comes to them as ever.  INT ends the process at once if
+ * the kernel has not come to look at an earlier one.
+ */
+int poe_listen_why(poe_kernel *k);
 
 /* What is left behind; all zero when nothing is.  For tests and leak reports. */
 struct poe_census {

@@ -82,6 +82,7 @@ local poe = {}
 ---@field trace_filename? string          traces are added to it
 ---@field catch_exceptions? boolean       false: no DIE, the first error ends run
 ---@field virtual_time? boolean           not once there is a session
+---@field why? boolean|"signals"           record who makes what, for kernel:why; "signals": also tell on USR1, and when INT ends the program
 
 --- Sets switches; what the environment says (POE_EVENT_LOOP, POE_TRACE_EVENTS,
 --- …) stays.
@@ -375,6 +376,43 @@ function Kernel:get_active_session() end
 
 ---@return string event
 function Kernel:get_active_event() end
+
+-- Why something lives
+
+--- One thing that keeps a session alive. What is not known is nil: who made it
+--- and when is recorded while poe.configure { why = true } holds.
+---@class poe.reason
+---@field kind "handler"|"event"|"timer"|"select"|"child"|"signal"|"tag"|"postback"|"session"|"alias"|"sent"
+---@field keeps "program"|"session"  an alias or a child session keeps its session, but not the program
+---@field session poe.session|poe.custom|poe.kernel  who is kept alive
+---@field event? string    that is queued, or will be sent
+---@field name? string     of an alias, tag or signal
+---@field count? integer   events alike, told as one; a tag's count; postbacks, forked processes
+---@field id? integer      of a timer
+---@field due_in? number   seconds until a timer is due
+---@field fd? integer      of a select
+---@field mode? poe.mode
+---@field paused? boolean
+---@field pid? integer     of a child
+---@field child? poe.session  the child session
+---@field to? poe.session|poe.kernel  of an event sent: who will get it
+---@field by? poe.session|poe.kernel  who sent, set, watched or took it
+---@field age? number      seconds since then; of events alike, the oldest's
+---@field from? string     the event that was being handled then
+---@field file? string     where
+---@field line? integer
+---@field text string      all of it, as one line
+
+--- tostring gives it as text.
+---@class poe.reasons: { [integer]: poe.reason }
+---@field text string
+
+--- What keeps the program alive, or one session, session by session.
+---@param dest? poe.dest  all of them
+---@return poe.reasons?
+---@return string? message
+---@return poe.code? code
+function Kernel:why(dest) end
 
 -- Selects (POE: Kernel.pm, "I/O Watchers"; Resource/FileHandles.pm). The
 -- handler gets the handle, the mode, and the arguments, as long as the handle

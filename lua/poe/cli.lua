@@ -11,7 +11,8 @@ local globals, loaded = _G, debug.getregistry()._LOADED
 local getmetatable, traceback = debug.getmetatable, debug.traceback
 local yield, unpack, getenv = coroutine.yield, table.unpack, os.getenv
 local load, loadfile, pcall, rawequal = load, loadfile, pcall, rawequal
-local error, ipairs, tostring, type = error, ipairs, tostring, type
+local error, ipairs, next = error, ipairs, next
+local tostring, type = tostring, type
 local collectgarbage, warn = collectgarbage, warn
 local stderr, stdin, stdout = io.stderr, io.stdin, io.stdout
 
@@ -38,6 +39,8 @@ Available options are:
   --assert topic,...    check data, events, files, retvals, usage, states;
                         default is all of them
   --virtual-time        when nothing is ready, go to the next timer at once
+  --why                 record who makes what; on SIGUSR1 and when interrupted,
+                        tell what keeps the program alive
   --version             show the version of poe alone
 ]==]
 
@@ -84,6 +87,7 @@ local without_value = {
   ["-c"] = "check", ["--check"] = "check",
   ["-h"] = "help", ["--help"] = "help",
   ["--version"] = "version", ["--virtual-time"] = "virtual_time",
+  ["--why"] = "why",
 }
 
 --- Splits "-estat" and "--loop=name"; the value is nil if it is yet to come.
@@ -359,20 +363,25 @@ local function check_files(argv, first)
   return status
 end
 
---- Hands the kernel its options; a refused one is wrong use.
-local function configure(options)
-  if not (options.loop or options.trace or options.assert
-      or options.virtual_time) then
-    return OK
-  end
-  local ok, poe = execute(globals.require, "poe")
-  if not ok then return FAILED end
-  local done, err = call(poe.configure, {
+--- What the options say to poe.configure. At a prompt an interrupt is the
+--- prompt's, so the kernel does not listen to signals there.
+local function switches_of(options)
+  return {
     loop = options.loop,
     trace = options.trace,
     assert = options.assert,
     virtual_time = options.virtual_time,
-  })
+    why = options.why and (options.interactive or "signals"),
+  }
+end
+
+--- Hands the kernel its options; a refused one is wrong use.
+local function configure(options)
+  local switches = switches_of(options)
+  if not next(switches) then return OK end
+  local ok, poe = execute(globals.require, "poe")
+  if not ok then return FAILED end
+  local done, err = call(poe.configure, switches)
   if done then return OK end
   complain((describe(err)))
   return WRONG_USE

@@ -307,6 +307,11 @@ static void op_log(void *ud, const char *line) {
   snprintf(host.lines + used, sizeof host.lines - used, "%s\n", line);
 }
 
+static void op_why(void *ud) {
+  ASSERT_PTR_EQ(ud, &host);
+  host.whys++;
+}
+
 static const struct poe_ops ops = {
     .dispatch = op_dispatch,
     .discard = op_discard,
@@ -315,6 +320,7 @@ static const struct poe_ops ops = {
     .collect = op_collect,
     .combine = op_combine,
     .log = op_log,
+    .why = op_why,
 };
 
 /* ---- open and close -------------------------------------------------------------- */

@@ -41,7 +41,7 @@ typedef void (*handler)(struct call *c);
 struct host {
   poe_kernel *k;
   uint64_t started, gone; /* sessions */
-  unsigned collects, combined;
+  unsigned collects, combined, whys;
   int collect_result;
   void (*collect_hook)(void);
   int log_time;      /* prefix entries with the virtual time since the start */

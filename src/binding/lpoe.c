@@ -149,6 +149,7 @@ static const luaL_Reg kernel_methods[] = {
 void lpoe_close(struct lpoe *P, lua_State *L) {
   if (!P->k) return;
   P->closing = 1;
+  lpoe_why_forget(P);
   if (P->file) poe_name_unref(P->k, P->file);
   if (P->n_default) poe_name_unref(P->k, P->n_default);
   if (P->n_anon) poe_name_unref(P->k, P->n_anon);
@@ -267,7 +268,7 @@ static void set_kernel_metatable(lua_State *L, int kernel) {
   const luaL_Reg *const groups[] = {
       kernel_methods,     lpoe_session_methods, lpoe_event_methods,
       lpoe_timer_methods, lpoe_select_methods,  lpoe_signal_methods,
-      lpoe_tree_methods,  lpoe_run_methods};
+      lpoe_tree_methods,  lpoe_run_methods,     lpoe_why_methods};
   for (size_t i = 0; i < sizeof groups / sizeof *groups; i++)
     set_functions(L, kernel, groups[i]);
   lua_createtable(L, 0, 1);

@@ -73,6 +73,9 @@ struct lpoe_values {
   uint32_t tables;  /* ever made: each time finalizers may have run */
 };
 
+/* A strong postback, while it is recorded who makes what: see lpoe_why.c. */
+struct lpoe_made;
+
 #define LPOE_NONE UINT32_MAX
 #define LPOE_RECENT 16 /* a power of two */
 
@@ -95,6 +98,8 @@ struct lpoe {
   uint32_t memory_slot; /* where an exception lies that needs no memory */
   const struct poe_frame *default_frame; /* the handler running is _default */
   size_t postbacks;          /* open ones */
+  struct lpoe_made *made;    /* those of which it is known who made them */
+  uint32_t nmade, made_room;
   FILE *log;                 /* NULL: stderr */
   int closing, run_called;
   unsigned slices; /* under way, one in another: the kernel cannot go now */
@@ -280,6 +285,25 @@ int lpoe_loop_attach_uidestroy(struct lpoe *P, lua_State *L, int widget);
 int lpoe_fork_luv(lua_State *L);
 /* bridge() -> a struct poe_bridge, as a light userdata. */
 int lpoe_bridge(lua_State *L);
+
+/* ---- lpoe_why.c ------------------------------------------------------------- */
+
+/* If that is recorded: where an alias or tag is made, in the next call. */
+static inline void lpoe_here(struct lpoe *P, lua_State *L) {
+  if (poe_is_why(P->k)) poe_here(P->k, lpoe_origin(P, L));
+}
+/* A postback is made.  *place is 0, or says where it is recorded. */
+void lpoe_why_postback(struct lpoe *P, lua_State *L, uint64_t session,
+                       poe_name *event, uint32_t *place);
+/* It holds its session no longer. */
+void lpoe_why_released(struct lpoe *P, uint32_t *place);
+void lpoe_why_forget(struct lpoe *P);
+/* The op: what keeps the program, to stderr. */
+void lpoe_why_print(void *ud);
+/* The switch `why`, its value on top.  Raises. */
+void lpoe_why_switch(struct lpoe *P, lua_State *L);
+void lpoe_why_from_environment(struct lpoe *P, lua_State *L);
+extern const luaL_Reg lpoe_why_methods[];
 
 /* Each file's functions: methods of the kernel, or fields of the module. */
 extern const luaL_Reg lpoe_session_methods[];  /* of the kernel */

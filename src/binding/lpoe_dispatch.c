@@ -479,4 +479,5 @@ const struct poe_ops lpoe_ops = {
     .collect = collect,
     .combine = lpoe_combine,
     .log = log_line,
+    .why = lpoe_why_print,
 };

@@ -17,6 +17,7 @@ struct postback {
   uint64_t session;
   poe_name *event; /* NULL: closed */
   int is_call, is_strong;
+  uint32_t place; /* where it is recorded who made it, or 0 */
 };
 
 /* The values from `first` to the top become one table, packed with n. */
@@ -33,6 +34,7 @@ static void weaken(struct postback *p) {
   int64_t count;
   if (!p->is_strong) return;
   p->is_strong = 0;
+  lpoe_why_released(p->P, &p->place);
   p->P->postbacks--;
   if (!p->P->k || p->P->closing) return;
   poe_session *s = poe_session_find(p->P->k, p->session);
@@ -74,6 +76,7 @@ int lpoe_postback_new(lua_State *L, int is_call) {
     return luaL_error(L, "not enough memory");
   p->is_strong = 1;
   P->postbacks++;
+  lpoe_why_postback(P, L, id, p->event, &p->place);
   return 1;
 }
 

@@ -192,6 +192,7 @@ static const struct {
     {"trace", set_trace},         {"assert", set_assert},
     {"loop", set_loop},           {"trace_filename", set_trace_filename},
     {"catch_exceptions", set_catch}, {"virtual_time", set_virtual_time},
+    {"why", lpoe_why_switch},
 };
 
 static int module_configure(lua_State *L) {
@@ -248,6 +249,7 @@ void lpoe_configure_from_environment(struct lpoe *P, lua_State *L) {
   if (value) poe_kernel_set_catch(P->k, is_true(value));
   value = lpoe_environment(L, "POE_TRACE_FILENAME");
   if (value && *value) open_log(P, L, value);
+  lpoe_why_from_environment(P, L);
 }
 
 /* ---- functions of the module ----------------------------------------------------------- */

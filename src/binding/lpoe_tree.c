@@ -25,6 +25,7 @@ static int alias_failed(struct lpoe *P, lua_State *L, int err) {
 static int kernel_alias_set(lua_State *L) {
   struct lpoe *P = lpoe_self_in_session(L, "alias_set");
   poe_name *alias = check_alias(P, L);
+  lpoe_here(P, L);
   int err = poe_alias_set(P->k, alias);
   poe_name_unref(P->k, alias);
   if (err == -ESRCH)
@@ -136,6 +137,7 @@ static int refcount(lua_State *L,
   int err = -ESRCH;
   if (s) {
     poe_name *tag = lpoe_check_name(P, L, 3, "tag");
+    lpoe_here(P, L);
     err = change(P->k, s, tag, &count);
     int is_asserted = poe_assert_mask(P->k) & POE_ASSERT_DATA;
     int64_t undone;

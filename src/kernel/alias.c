@@ -59,6 +59,7 @@ int poe_alias_set(poe_kernel *k, poe_name *name) {
   poe__map_add(&k->aliases, &a->link);
   poe__list_push(&s->aliases, &a->node);
   poe__session_ref(k, s);
+  if (k->trace & POE__WHY) poe__made(k, a, (struct poe_origin){NULL, 0});
   return 0;
 }
 
@@ -79,4 +80,13 @@ const poe_name *poe_alias_at(const poe_session *s, size_t i) {
   POE__EACH(n, &s->aliases)
     if (i-- == 0) return POE__ITEM(n, struct alias, node)->name;
   return NULL;
+}
+
+void poe__alias_why(poe_session *s, struct poe__asking *a) {
+  POE__EACH(n, &s->aliases) {
+    const struct alias *alias = POE__ITEM(n, struct alias, node);
+    struct poe_reason r = {
+        .kind = POE_BY_ALIAS, .session = s, .name = alias->name};
+    poe__why_tell(a, alias, &r);
+  }
 }

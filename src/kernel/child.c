@@ -183,6 +183,7 @@ int poe_sig_child(poe_kernel *k, int64_t pid, poe_name *event,
   w->file = poe__name_keep(origin.file);
   w->line = origin.line;
   link_watcher(k, w, r);
+  if (k->trace & POE__WHY) poe__made(k, w, origin);
   if (old) poe__child_drop(k, &old->owned);
   k->children.reap = 1;
   return 0;
@@ -319,4 +320,20 @@ void poe__child_report_left(poe_kernel *k) {
             (long)r->pid);
     if (got != 0) free_record(k, r);
   }
+}
+
+/* ---- why ------------------------------------------------------------------------------- */
+
+void poe__child_why(poe_kernel *k, struct poe__owned *o,
+                    struct poe__asking *a) {
+  const struct watcher *w = POE__ITEM(o, struct watcher, owned);
+  struct poe_reason r = {.kind = POE_BY_CHILD,
+                         .keeps_program = 1,
+                         .session = o->session,
+                         .event = poe__name_at(k, w->event),
+                         .number = w->on->pid,
+                         .from = poe__name_at(k, w->from),
+                         .file = poe__name_at(k, w->file),
+                         .line = w->line};
+  poe__why_tell(a, w, &r);
 }

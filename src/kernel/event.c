@@ -86,6 +86,19 @@ static void unlink_from_dest(poe_session *dest, struct poe__post *post) {
   if (!dest->first_post) dest->last_post = NULL;
 }
 
+/* For its age to be true, it must have been read what time it is. */
+static void tell_post(poe_kernel *k, const struct poe__send *send,
+                      struct poe__post *post) {
+  if (k->trace & POE__WHY) {
+    int64_t now = poe__now(k);
+    if (now > post->due_ns) k->queue.last_due_ns = post->due_ns = now;
+  }
+  POE__TRACE(k, POE_TRACE_EVENTS,
+             "<ev> enqueued event %llu ``%s'' from %s to %s",
+             (unsigned long long)post->seq, send->event->text,
+             poe__label(send->source), poe__label(send->dest));
+}
+
 int poe__enqueue(poe_kernel *k, const struct poe__send *send) {
   unsigned n = send->nown + send->args.n;
   struct poe__post *post = poe__fifo_push(k, n);
@@ -108,10 +121,8 @@ int poe__enqueue(poe_kernel *k, const struct poe__send *send) {
   for (unsigned i = 0; i < send->args.n; i++) *words++ = send->args.words[i];
   link_to_dest(send->dest, post);
   poe__count_in(k, send->dest, send->source);
-  if (POE__UNLIKELY(k->trace & POE_TRACE_EVENTS))
-    poe_log(k, "<ev> enqueued event %llu ``%s'' from %s to %s",
-            (unsigned long long)post->seq, send->event->text,
-            poe__label(send->source), poe__label(send->dest));
+  if (POE__UNLIKELY(k->trace & (POE_TRACE_EVENTS | POE__WHY)))
+    tell_post(k, send, post);
   return 0;
 }
 

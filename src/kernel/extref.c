@@ -85,6 +85,7 @@ int poe_extref_inc(poe_kernel *k, poe_session *s, poe_name *tag,
   struct extref *x = find(k, s, tag);
   if (!x && !(x = make(k, s, tag))) return -ENOMEM;
   *count = ++x->count;
+  if (k->trace & POE__WHY) poe__made(k, x, (struct poe_origin){NULL, 0});
   settle(k, x);
   return 0;
 }
@@ -98,4 +99,14 @@ int poe_extref_dec(poe_kernel *k, poe_session *s, poe_name *tag,
   *count = --x->count;
   settle(k, x);
   return 0;
+}
+
+void poe__extref_why(struct poe__owned *o, struct poe__asking *a) {
+  const struct extref *x = of_owned(o);
+  struct poe_reason r = {.kind = POE_BY_TAG,
+                         .keeps_program = 1,
+                         .session = o->session,
+                         .name = x->tag,
+                         .number = x->count};
+  poe__why_tell(a, x, &r);
 }

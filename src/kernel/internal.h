@@ -136,6 +136,18 @@ struct poe__children {
   int watching; /* SIGCHLD is registered with the loop */
 };
 
+/* Beside the topics in k->trace: what else costs nothing while it is off. */
+enum poe__watch {
+  POE__WHY = 0x1000 /* see why.c */
+};
+
+struct poe__why {
+  struct poe__map made; /* by address, see why.c */
+  struct poe__list all;
+  struct poe_origin here;
+  int is_listening;
+};
+
 #define POE__SLAB_CLASSES 18 /* multiples of 16 bytes below 288 */
 
 struct poe_kernel {
@@ -190,6 +202,7 @@ struct poe_kernel {
   struct poe__selects selects;
   struct poe__signals signals;
   struct poe__children children;
+  struct poe__why why;
 
   const struct poe_loop_ops *loop_ops;
   poe_loop *loop; /* NULL until first needed */
@@ -382,6 +395,38 @@ int poe__loop_took_signals(poe_kernel *k, int fd);
 /* loop_poll.c: modes as poll(2) has them, and back, of those asked for */
 short poe__to_poll(unsigned mask);
 unsigned poe__from_poll(short asked, short events);
+
+int poe__selfpipe_need(poe_kernel *k);
+
+/* why.c */
+void poe__why_init(poe_kernel *k);
+void poe__why_fini(poe_kernel *k);
+/* Something is made here and now.  Its file may be NULL: poe_here's then. */
+void poe__made(poe_kernel *k, const void *thing, struct poe_origin origin);
+struct poe__asking;
+/* Tell of a thing: who made it is filled in. */
+void poe__why_tell(struct poe__asking *a, const void *thing,
+                   struct poe_reason *r);
+/* Each file tells of what it keeps for a session; of an owned thing, its. */
+void poe__timer_why(poe_kernel *k, poe_session *s, struct poe__asking *a);
+void poe__alias_why(poe_session *s, struct poe__asking *a);
+void poe__select_why(poe_kernel *k, struct poe__owned *o,
+                     struct poe__asking *a);
+void poe__signal_why(poe_kernel *k, struct poe__owned *o,
+                     struct poe__asking *a);
+void poe__child_why(poe_kernel *k, struct poe__owned *o,
+                    struct poe__asking *a);
+void poe__extref_why(struct poe__owned *o, struct poe__asking *a);
+
+/* why_signal.c */
+/* The loop is open: listen, if that was asked for. */
+int poe__why_opened(poe_kernel *k);
+/* Does the kernel itself listen to this signal of the system? */
+int poe__why_owns(const poe_kernel *k, int signum);
+/* A signal has come: how often sessions are to hear of it. */
+uint32_t poe__why_caught(poe_kernel *k, int signum, uint32_t times);
+/* INT is about to stop sessions. */
+void poe__why_interrupted(poe_kernel *k);
 
 /* the bridges */
 extern const struct poe_loop_ops poe__loop_uv, poe__loop_poll,

@@ -72,6 +72,7 @@ int poe_kernel_new(const struct poe_config *config, poe_kernel **out) {
   poe__select_init(k);
   poe__signal_init(k);
   poe__child_init(k);
+  poe__why_init(k);
   int err = poe__name_init(k);
   if (!err) err = make_names(k);
   if (err) {
@@ -100,6 +101,7 @@ void poe_kernel_free(poe_kernel *k) {
   poe__select_fini(k);
   poe__signal_fini(k);
   poe__child_fini(k);
+  poe__why_fini(k);
   drop_names(k);
   poe__name_fini(k);
   poe__driver_fini(k);
@@ -121,7 +123,9 @@ const struct poe_loop_ops *poe_loop_find(const char *name) {
 }
 
 int poe__loop_open(poe_kernel *k) {
-  return k->loop ? 0 : k->loop_ops->open(k, &k->loop);
+  if (k->loop) return 0;
+  int err = k->loop_ops->open(k, &k->loop);
+  return err ? err : poe__why_opened(k);
 }
 
 int poe_kernel_set_loop(poe_kernel *k, const struct poe_loop_ops *ops) {

@@ -299,6 +299,13 @@ static void undo_watch(poe_kernel *k, struct watcher *w) {
   if (!session_watches(k, s, fd)) poe__session_unref(k, s);
 }
 
+static void tell_watch(poe_kernel *k, const struct watcher *w,
+                       struct poe_origin origin) {
+  POE__TRACE(k, POE_TRACE_FILES, "<fh> adding fd (%d) in mode (%d) to %s",
+             w->fd, (int)w->mode, poe__label(w->owned.session));
+  if (k->trace & POE__WHY) poe__made(k, w, origin);
+}
+
 int poe_select_watch(poe_kernel *k, struct poe_handle handle,
                      enum poe_mode mode, poe_name *event,
                      struct poe_origin origin, struct poe_payload args) {
@@ -327,8 +334,8 @@ int poe_select_watch(poe_kernel *k, struct poe_handle handle,
     return err;
   }
   if (old) drop_watcher(k, old);
-  POE__TRACE(k, POE_TRACE_FILES, "<fh> adding fd (%d) in mode (%d) to %s", fd,
-             (int)mode, poe__label(s));
+  if (POE__UNLIKELY(k->trace & (POE_TRACE_FILES | POE__WHY)))
+    tell_watch(k, w, origin);
   return 0;
 }
 
@@ -484,4 +491,21 @@ void poe__select_dispatch(poe_kernel *k) {
     s->ready = at;
     s->ready_room = room;
   }
+}
+
+/* ---- why --------------------------------------------------------------------------------- */
+
+void poe__select_why(poe_kernel *k, struct poe__owned *o,
+                     struct poe__asking *a) {
+  const struct watcher *w = POE__ITEM(o, struct watcher, owned);
+  struct poe_reason r = {.kind = POE_BY_SELECT,
+                         .keeps_program = 1,
+                         .session = o->session,
+                         .event = poe__name_at(k, w->event),
+                         .number = w->fd,
+                         .mode = w->mode,
+                         .is_paused = w->is_paused,
+                         .file = poe__name_at(k, w->file),
+                         .line = w->line};
+  poe__why_tell(a, w, &r);
 }

@@ -83,13 +83,13 @@ int poe__selfpipe_forked(struct poe__selfpipe *p) {
   return 0;
 }
 
-/* ---- the kernel's own, for loops that do not catch signals ---------------- */
+/* ---- the kernel's own, for loops that do not catch signals, and why ---------------- */
 
 static int watch_pipe(poe_kernel *k) {
   return k->loop_ops->watch_fd(k->loop, k->selfpipe->rd, 1u << POE_RD);
 }
 
-static int open_own(poe_kernel *k) {
+int poe__selfpipe_need(poe_kernel *k) {
   if (k->selfpipe) return 0;
   struct poe__selfpipe *p = poe__zalloc(k, sizeof *p);
   if (!p) return -ENOMEM;
@@ -108,7 +108,7 @@ static int open_own(poe_kernel *k) {
 int poe__loop_watch_signal(poe_kernel *k, int signum) {
   if (k->loop_ops->watch_signal)
     return k->loop_ops->watch_signal(k->loop, signum);
-  int err = open_own(k);
+  int err = poe__selfpipe_need(k);
   return err ? err : poe__selfpipe_watch(k->selfpipe, signum);
 }
 

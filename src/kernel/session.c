@@ -219,6 +219,13 @@ static void run_start(poe_kernel *k, poe_session *s, struct poe_origin origin,
   poe__discard(k, value.n, value.words);
 }
 
+static void tell_birth(poe_kernel *k, poe_session *s,
+                       struct poe_origin origin) {
+  POE__TRACE(k, POE_TRACE_SESSIONS, "<ss> %s has parent %s", poe__label(s),
+             poe__label(s->parent));
+  if (k->trace & POE__WHY) poe__made(k, s, origin);
+}
+
 int poe_session_start(poe_kernel *k, uint64_t data, struct poe_origin origin,
                       void *direct, uint64_t *id) {
   if (k->depth >= POE__DEPTH_MAX) return -POE_EDEEP;
@@ -230,8 +237,8 @@ int poe_session_start(poe_kernel *k, uint64_t data, struct poe_origin origin,
   *id = s->id;
   adopt(k, parent, s);
   mark_idle(k, s);
-  POE__TRACE(k, POE_TRACE_SESSIONS, "<ss> %s has parent %s", poe__label(s),
-             poe__label(parent));
+  if (POE__UNLIKELY(k->trace & (POE_TRACE_SESSIONS | POE__WHY)))
+    tell_birth(k, s, origin);
   if (POE__UNLIKELY(k->driver)) k->driver->wake(k->driver_ud);
   poe__session_hold(s);
   run_start(k, s, origin, direct);

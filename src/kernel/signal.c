@@ -159,9 +159,11 @@ static int has_twin(poe_kernel *k, const struct record *r) {
   return 0;
 }
 
-/* CHLD is child.c's to register: it needs it for watched pids too. */
+/* CHLD is child.c's to register: it needs it for watched pids too.  What the
+   kernel listens to itself is registered already. */
 static int is_ours(poe_kernel *k, const struct record *r) {
-  return r->signum != SIGCHLD && is_catchable(r->signum) && !has_twin(k, r);
+  return r->signum != SIGCHLD && is_catchable(r->signum) && !has_twin(k, r) &&
+         !poe__why_owns(k, r->signum);
 }
 
 static int os_watch(poe_kernel *k, const struct record *r) {
@@ -272,6 +274,7 @@ int poe_sig_watch(poe_kernel *k, poe_name *signal, poe_name *event,
   if (old) poe__signal_drop(k, &old->owned);
   poe__map_add(&k->signals.watchers, &w->link);
   poe__list_push(&s->owned, &w->owned.node);
+  if (k->trace & POE__WHY) poe__made(k, w, origin);
   POE__TRACE(k, POE_TRACE_SIGNALS, "<sg> %s watches signal %s",
              poe__label(s), signal->text);
   return 0;
@@ -340,6 +343,8 @@ void poe__signal_collect(poe_kernel *k) {
     for (int signum = 1; signum < POE__SIGNALS; signum++) {
       uint32_t times = k->signals.caught[signum];
       k->signals.caught[signum] = 0;
+      if (POE__UNLIKELY(k->why.is_listening))
+        times = poe__why_caught(k, signum, times);
       if (signum == SIGCHLD)
         k->children.reap |= times > 0;
       else
@@ -423,6 +428,8 @@ static void idle_was_handled(poe_kernel *k, const poe_session *dest) {
 static void stop_reached(poe_kernel *k, struct flight *fl) {
   enum signal_class class = class_of(k, fl->name);
   if (class == BENIGN || (class == TERMINAL && fl->handled)) return;
+  if (k->why.is_listening && strcmp(fl->name->text, "INT") == 0)
+    poe__why_interrupted(k);
   for (size_t i = fl->scope.count; i-- > 0;)
     poe__session_stop(k, fl->scope.at[i]);
 }
@@ -506,4 +513,22 @@ void poe__signal_die_up(poe_kernel *k, poe_session *first,
   if (add_ancestors(k, &fl.scope, first)) k->error = -ENOMEM;
   fly(k, &fl);
   end_flight(k, &fl);
+}
+
+/* ---- why ------------------------------------------------------------------------------- */
+
+/* Watchers are no reason to live, but for one: CHLD, while it awaits. */
+void poe__signal_why(poe_kernel *k, struct poe__owned *o,
+                     struct poe__asking *a) {
+  const struct watcher *w = POE__ITEM(o, struct watcher, owned);
+  if (w->on->name != k->n_chld || k->children.own == 0) return;
+  struct poe_reason r = {.kind = POE_BY_SIGNAL,
+                         .keeps_program = 1,
+                         .session = o->session,
+                         .name = w->on->name,
+                         .event = poe__name_at(k, w->event),
+                         .count = k->children.own,
+                         .file = poe__name_at(k, w->file),
+                         .line = w->line};
+  poe__why_tell(a, w, &r);
 }

@@ -210,6 +210,16 @@ static int64_t due_time(poe_kernel *k, int is_alarm, int64_t when_ns) {
                  is_alarm ? clipped(when_ns) : add_clipped(now, when_ns));
 }
 
+static void tell_set(poe_kernel *k, const struct poe__timer *t,
+                     struct poe_origin origin) {
+  int64_t now = t->is_alarm ? poe__to_epoch(k, k->now_ns) : k->now_ns;
+  POE__TRACE(k, POE_TRACE_EVENTS, "<ev> set timer %lld ``%s'' to %s in %.6fs",
+             (long long)t->id, poe__name_at(k, t->m.event)->text,
+             poe__label(t->m.dest),
+             (double)(heap_of(k, t)->node[t->index].due_ns - now) / 1e9);
+  if (k->trace & POE__WHY) poe__made(k, t, origin);
+}
+
 int poe_timer_set(poe_kernel *k, poe_name *event, enum poe_timer_clock clock,
                   int64_t when_ns, struct poe_origin origin,
                   struct poe_payload args, int64_t *id) {
@@ -229,10 +239,8 @@ int poe_timer_set(poe_kernel *k, poe_name *event, enum poe_timer_clock clock,
   k->timers++;
   poe__count_in(k, s, s);
   *id = t->id;
-  POE__TRACE(k, POE_TRACE_EVENTS, "<ev> set timer %lld ``%s'' to %s in %.6fs",
-             (long long)t->id, event->text, poe__label(s),
-             (double)(due - (is_alarm ? poe__to_epoch(k, k->now_ns)
-                                      : k->now_ns)) / 1e9);
+  if (POE__UNLIKELY(k->trace & (POE_TRACE_EVENTS | POE__WHY)))
+    tell_set(k, t, origin);
   return 0;
 }
 
@@ -352,4 +360,29 @@ int poe_timer_list(poe_kernel *k, int64_t **ids, size_t *count) {
   for (size_t i = 0; *ids && i < n; i++) (*ids)[i] = at[i].id;
   poe__array_free(k, at, room * sizeof *at);
   return n && !*ids ? -ENOMEM : 0;
+}
+
+/* ---- why ------------------------------------------------------------------------------ */
+
+static void tell_timer(poe_kernel *k, const struct poe__timer *t,
+                       struct poe__asking *a) {
+  struct poe_reason r = {.kind = POE_BY_TIMER,
+                         .keeps_program = 1,
+                         .session = t->m.dest,
+                         .name = poe__name_at(k, t->m.event),
+                         .number = t->id,
+                         .due_ns = mono_due(k, t) - k->now_ns,
+                         .from = poe__name_at(k, t->m.from),
+                         .file = poe__name_at(k, t->m.file),
+                         .line = t->m.line};
+  poe__why_tell(a, t, &r);
+}
+
+/* By name, and those of one name in the order set. */
+void poe__timer_why(poe_kernel *k, poe_session *s, struct poe__asking *a) {
+  POE__EACH(gn, &s->groups) {
+    struct group *g = POE__ITEM(gn, struct group, node);
+    POE__EACH(tn, &g->timers)
+      tell_timer(k, POE__ITEM(tn, struct poe__timer, node), a);
+  }
 }
