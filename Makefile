@@ -36,6 +36,17 @@ GLIB_PC := $(shell $(PKG_CONFIG) --exists glib-2.0 gobject-2.0 2>/dev/null && \
   echo glib-2.0 gobject-2.0)
 GLIB_SO := $(if $(GLIB_PC),poe/loop/glib.so)
 
+# Optional: llhttp, for HTTP; a library, or its source as Debian has it.
+LLHTTP_PC := $(shell $(PKG_CONFIG) --exists 'libllhttp >= 8' 2>/dev/null && \
+  echo libllhttp)
+LLHTTP_DIR ?= $(if $(LLHTTP_PC),,$(patsubst %/llhttp.c,%,$(wildcard \
+  /usr/share/llhttp/llhttp.c)))
+LLHTTP_INCDIR ?= /usr/share/include/llhttp
+LLHTTP_CFLAGS ?= $(if $(LLHTTP_PC),$(shell $(PKG_CONFIG) --cflags \
+  libllhttp),-DLLHTTP_STRICT_MODE=1 -I$(LLHTTP_INCDIR))
+LLHTTP_LIBS ?= $(if $(LLHTTP_PC),$(shell $(PKG_CONFIG) --libs libllhttp))
+HTTP_SO := $(if $(LLHTTP_PC)$(LLHTTP_DIR),poe/http.so)
+
 SAN ?=
 BUILD ?= build$(if $(SAN),/san)
 OBJ := $(BUILD)/obj
@@ -52,13 +63,16 @@ ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden $(WARN) \
   -Isrc $(LUA_CFLAGS) $(UV_CFLAGS)
 LIBFLAG ?= -shared
 ALL_LDFLAGS := $(CFLAGS) $(LDFLAGS) $(if $(SAN),-fsanitize=$(SAN))
-FLAGS := $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(LIBFLAG) $(LUA_LIBS) $(UV_LIBS)
+FLAGS := $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(LIBFLAG) $(LUA_LIBS) $(UV_LIBS) \
+  $(HTTP_SO) $(LLHTTP_CFLAGS) $(LLHTTP_LIBS)
 
 objects = $(patsubst %.c,$(OBJ)/%.o,$(patsubst src/%,%,$(wildcard $(1)/*.c)))
 KERNEL := $(call objects,src/kernel)
 BINDING := $(call objects,src/binding)
 SYS := $(call objects,src/sys)
 HOST := $(call objects,src/host)
+HTTP := $(if $(HTTP_SO),$(OBJ)/http/http.o $(if $(LLHTTP_DIR),$(addprefix \
+  $(OBJ)/llhttp/,api.o http.o llhttp.o)))
 UNIT := $(call objects,spec/c)
 # The library for C programs has objects of its own, that any linker can read.
 VERSION := $(shell sed -n 's/.*POE_VERSION "\(.*\)"/\1/p' src/poe.h)
@@ -74,7 +88,7 @@ all: host module  ## the host and the Lua module
 
 host: $(BUILD)/bin/poe  ## the executable, build/bin/poe
 module: $(BUILD)/lib/poe/core.so $(BUILD)/lib/poe/sys.so \
-  $(GLIB_SO:%=$(BUILD)/lib/%)  ## for plain Lua
+  $(GLIB_SO:%=$(BUILD)/lib/%) $(HTTP_SO:%=$(BUILD)/lib/%)  ## for plain Lua
 lib: $(LIBS)  ## for C programs: build/lib/libpoe.a and .so, poe.pc
 unit: $(BUILD)/unit  ## C tests of the kernel, build/unit
 
@@ -84,14 +98,17 @@ link = @mkdir -p $(@D) && echo "  LINK $@" && \
 compile = @mkdir -p $(@D) && echo "  CC   $<" && \
   $(CC) $(ALL_CFLAGS) $(1) -MMD -MP -c -o $@ $<
 
-$(BUILD)/bin/poe: $(HOST) $(BINDING) $(SYS) $(KERNEL)
-	$(call link,-rdynamic,$(LUA_LIBS) $(UV_LIBS) -lm -ldl)
+$(BUILD)/bin/poe: $(HOST) $(BINDING) $(SYS) $(HTTP) $(KERNEL)
+	$(call link,-rdynamic,$(LUA_LIBS) $(UV_LIBS) $(LLHTTP_LIBS) -lm -ldl)
 
 $(BUILD)/lib/poe/core.so: $(BINDING) $(KERNEL)
 	$(call link,$(LIBFLAG),$(UV_LIBS))
 
 $(BUILD)/lib/poe/sys.so: $(SYS)
 	$(call link,$(LIBFLAG))
+
+$(BUILD)/lib/poe/http.so: $(HTTP)
+	$(call link,$(LIBFLAG),$(LLHTTP_LIBS))
 
 $(BUILD)/lib/poe/loop/glib.so: $(OBJ)/glib/loop_glib.o
 	$(call link,$(LIBFLAG),$(shell $(PKG_CONFIG) --libs $(GLIB_PC)))
@@ -127,6 +144,12 @@ $(OBJ)/%.o: src/%.c $(BUILD)/flags
 $(OBJ)/spec/%.o: spec/%.c $(BUILD)/flags
 	$(call compile,-Isrc/kernel)
 
+# llhttp's own source is not ours to warn about.
+$(OBJ)/llhttp/%.o: $(LLHTTP_DIR)/%.c $(BUILD)/flags
+	$(call compile,-w)
+
+$(OBJ)/http/%.o $(OBJ)/llhttp/%.o: ALL_CFLAGS += $(LLHTTP_CFLAGS)
+$(OBJ)/host/main.o: ALL_CFLAGS += $(if $(HTTP_SO),-DPOE_HTTP)
 $(OBJ)/glib/%.o: ALL_CFLAGS += $(shell $(PKG_CONFIG) --cflags $(GLIB_PC))
 
 $(OBJ)/host/main.o: $(BUILD)/luadir
@@ -202,7 +225,7 @@ LUA_FILES := $(shell cd lua && find poe -name '*.lua')
 INSTALLED := $(addprefix $(DESTDIR),$(INST_BINDIR)/poe \
   $(INST_MANDIR)/man1/poe.1 $(INST_LIBDIR)/poe/core.so \
   $(INST_LIBDIR)/poe/sys.so $(LUA_FILES:%=$(INST_LUADIR)/%) \
-  $(GLIB_SO:%=$(INST_LIBDIR)/%) \
+  $(GLIB_SO:%=$(INST_LIBDIR)/%) $(HTTP_SO:%=$(INST_LIBDIR)/%) \
   $(if $(INST_LIB),$(INST_INCDIR)/poe.h $(INST_INCDIR)/poe_embed.h \
   $(INST_CLIBDIR)/pkgconfig/poe.pc $(addprefix $(INST_CLIBDIR)/,libpoe.a \
   libpoe.so $(SONAME) libpoe.so.$(VERSION))))

@@ -42,8 +42,10 @@ local function expected_under(prefix)
   } do
     list[#list + 1] = prefix .. "/" .. name
   end
-  if lfs.attributes "build/install/lib/poe/loop/glib.so" then
-    list[#list + 1] = prefix .. "/lib/lua/5.4/poe/loop/glib.so"
+  for _, name in ipairs { "loop/glib.so", "http.so" } do
+    if lfs.attributes("build/install/lib/poe/" .. name) then
+      list[#list + 1] = prefix .. "/lib/lua/5.4/poe/" .. name
+    end
   end
   table.sort(list)
   return list

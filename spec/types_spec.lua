@@ -1,6 +1,7 @@
 -- types/poe.lua says what C exports, all of it and nothing else.
 
 local core = require "poe.core"
+local http = require "poe.http"
 local poe = require "poe"
 local sys = require "poe.sys"
 
@@ -83,6 +84,8 @@ local function exported()
     ["poe.session"] = methods_of(session),
     ["poe.postback"] = postback,
     ["poe.core"] = functions_of(core),
+    ["poe.http"] = functions_of(http),
+    ["poe.http.parser"] = methods_of(http.parser(1, 1, 1)),
     ["poe.sys"] = functions_of(sys),
     ["poe.sys.tcp"] = functions_of(sys.tcp),
     ["poe.sys.udp"] = functions_of(sys.udp),

@@ -999,3 +999,36 @@ function Socket:getsockopt(name) end
 ---@return string? message
 ---@return string? code
 function Socket:setsockopt(name, value) end
+
+-- Module poe.http --------------------------------------------------------------------
+
+--- Where the parts of HTTP requests end, by llhttp; for poe.filter.httpd. It is
+--- there if llhttp was when poe was built.
+---@class poe.http
+local http = {}
+
+--- Limits in bytes: of a head, of a URI, of a body in chunks; one with a length
+--- is the caller's to refuse at its head.
+---@param max_head integer
+---@param max_uri integer
+---@param max_body integer
+---@return poe.http.parser
+function http.parser(max_head, max_uri, max_body) end
+
+---@class poe.http.parser
+local Parser = {}
+
+--- Takes bytes from `position` on, up to the first of: the end of a head; the
+--- end of a request; what is none, for good; the end of the bytes. After a head
+--- call it again, even if no bytes are left.
+---@param bytes string
+---@param position integer
+---@return integer position  the first byte not taken
+---@return "head"|"end"|"broken"|nil what
+---@return string|integer|nil a  head: method; end: body; broken: status
+---@return string|string[]|nil b  head: URI; end: trailers as { name, value, … };
+---  broken: why
+---@return string? version  of a head: "1.1"
+---@return string[]? headers  of a head: { name, value, … }
+---@return boolean? keep_alive  of a head
+function Parser:feed(bytes, position) end

@@ -6,11 +6,13 @@ local PARAMETERS = {
   "literal", "input_literal", "input_pattern", "output_literal", "autodetect",
   "max_length", "block_size", "length_codec", "check_put", "code", "get", "put",
   "filters", "serializer", "compression", "freeze", "thaw",
+  "max_content", "max_header", "max_uri", "status", "headers", "body", "chunked",
+  "request", "keep_alive",
 }
 local MODULES = {
   "filter.line", "filter.stream", "filter.block", "filter.recordblock",
   "filter.map", "filter.grep", "filter.stackable", "filter.reference",
-  "filter.msgpack", "driver.sysrw",
+  "filter.msgpack", "filter.httpd", "http.request", "http.response", "driver.sysrw",
 }
 
 describe("doc/filters.md", function()
@@ -23,7 +25,7 @@ describe("doc/filters.md", function()
       count = count + 1
       assert(load(code, "=example", "t", env))()
     end
-    assert.equal(3, count)
+    assert.equal(4, count)
     assert.same({ "one", "two", "three" }, printed)
   end)
 

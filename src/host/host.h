@@ -11,5 +11,6 @@
 int luaopen_poe_core(lua_State *L);
 int luaopen_poe_sys(lua_State *L);
 int luaopen_poe_lineedit(lua_State *L);
+int luaopen_poe_http(lua_State *L); /* where llhttp is */
 
 #endif

@@ -36,6 +36,9 @@ static const luaL_Reg linked_in[] = {
     {"poe.core", luaopen_poe_core},
     {"poe.sys", luaopen_poe_sys},
     {"poe.lineedit", luaopen_poe_lineedit},
+#ifdef POE_HTTP
+    {"poe.http", luaopen_poe_http},
+#endif
     {NULL, NULL},
 };
 
