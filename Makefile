@@ -82,8 +82,8 @@ EMBED := $(patsubst src/%.c,$(BUILD)/pic/%.o,$(wildcard src/kernel/*.c \
 LIBS := $(addprefix $(BUILD)/lib/,libpoe.a libpoe.so poe.pc)
 
 .PHONY: all host module lib unit deps demo test test-san test-gc run-demo \
-  run-tests spec oracle check bench bench-budget cov storms times churn soak \
-  install install-lib uninstall clean help force
+  run-tests spec oracle fuzz-oracle check bench bench-budget cov storms times \
+  churn soak install install-lib uninstall clean help force
 all: host module  ## the host and the Lua module
 
 host: $(BUILD)/bin/poe  ## the executable, build/bin/poe
@@ -184,7 +184,8 @@ test:  ## every test; closes with a line of what passed and failed
 
 run-tests: host unit $(if $(SAN),,module)
 	$(if $(SAN),@$(MAKE) --no-print-directory SAN= module)
-	@sh .ci/test $(BUILD) unit host oracle $(if $(SAN),,module check)
+	@sh .ci/test $(BUILD) unit host oracle fuzz-oracle \
+	  $(if $(SAN),,module check)
 
 test-san:  ## the same under address and undefined-behaviour sanitizers
 	@$(MAKE) --no-print-directory SAN=address,undefined test
@@ -197,6 +198,9 @@ spec: host module  ## the busted specs alone, in the host
 
 oracle: host  ## scenarios compared with traces of real POE
 	@sh .ci/test $(BUILD) oracle
+
+fuzz-oracle: host  ## random scenarios on real POE and here; SEED= COUNT=
+	@SEED=$(SEED) COUNT=$(COUNT) sh .ci/test $(BUILD) fuzz-oracle
 
 check:  ## style, include rules, manual page
 	@sh .ci/check

@@ -91,7 +91,7 @@ TEST(what_a_stopped_session_had_sent_arrives_what_was_sent_to_it_does_not) {
   start(1);
   start(2);
   as(1, post_2);
-  poe__session_stop(host.k, by(1));
+  poe_session_stop(host.k, by(1));
   ASSERT_EQ(words_out(), 1);
   ASSERT_EQ(do_run(), 0);
   ASSERT_LOG("2 e(8)");

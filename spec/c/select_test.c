@@ -234,7 +234,7 @@ TEST(forgetting_drops_everybodys_watchers_at_once) {
   end();
 }
 
-HANDLER(stop_2) { poe__session_stop(host.k, by(2)); }
+HANDLER(stop_2) { poe_session_stop(host.k, by(2)); }
 
 TEST(the_watchers_of_a_session_that_is_stopped_do_not_come) {
   open_2();

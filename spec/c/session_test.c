@@ -260,7 +260,7 @@ TEST(in_stop_nothing_new_can_hold_a_session_but_others_are_reached) {
   start(2);
   as(1, old_alias);
   take_log();
-  poe__session_stop(host.k, by(1));
+  poe_session_stop(host.k, by(1));
   ASSERT_EQ(in_stop, 1);
   ASSERT_EQ(do_run(), 0);
   ASSERT_LOG("1 _stop, 2 now, 1 own, 2 late(6), 2 _stop");

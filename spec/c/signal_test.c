@@ -130,7 +130,7 @@ TEST(the_watchers_are_those_when_it_was_dispatched) {
   end();
 }
 
-HANDLER(stop_1) { poe__session_stop(host.k, by(1)); }
+HANDLER(stop_1) { poe_session_stop(host.k, by(1)); }
 
 TEST(one_that_was_stopped_meanwhile_is_left_out) {
   open_tree();

@@ -207,7 +207,7 @@ TEST(timers_go_with_their_session) {
   open_1();
   as(1, set_three);
   ASSERT_EQ(words_out(), 3);
-  poe__session_stop(host.k, by(1));
+  poe_session_stop(host.k, by(1));
   ASSERT_EQ(words_out(), 0);
   ASSERT_EQ(poe_event_count(host.k), 0);
   end();

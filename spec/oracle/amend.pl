@@ -12,12 +12,38 @@ my %edits = (
     # W5: a session that came back to life during the sweep stays.
     [ 'next unless delete $temp_marked{$sid};' =>
       'next unless delete $temp_marked{$sid};
-       next if !$kr_sessions{$sid} || $kr_sessions{$sid}[SS_REFCOUNT] > 0;' ],
+       next if !$kr_sessions{$sid} || $kr_sessions{$sid}[SS_REFCOUNT] > 0;
+       # W19: one whose handler is on the stack waits for a later sweep.
+       if ($POE::Kernel::amend_running{$sid}) { push @busy, $sid; next }' ],
+    [ 'while (@kr_marked_for_gc) {' =>
+      'my @busy;
+       while (grep !$POE::Kernel::amend_running{$_}, @kr_marked_for_gc) {' ],
+    [ '$self->_data_ses_stop($sid);
+    }
+  }
+}' => '$self->_data_ses_stop($sid);
+    }
+    for my $sid (reverse @busy) {
+      next if !$kr_sessions{$sid} || $kr_marked_for_gc{$sid};
+      push @kr_marked_for_gc, $sid;
+      $kr_marked_for_gc{$sid} = 1 }
+    @busy = ();
+  }
+}' ],
     # W6: a session is "stopping" from its first _child(gain) to its last
     # _child(lose); what would hold it meanwhile is refused with ESRCH.
     [ 'my %already_stopping;' =>
       'our (%already_stopping, %stop_error, $stop_exception);
        sub _amend_stopping { exists $already_stopping{$_[1]->ID} }' ],
+    [ '$session, $self->get_active_session(),
+    EN_STOP' => '$session, $POE::Kernel::amend_sender // $self->_amend_active,
+    EN_STOP' ],
+    [ 'sub _data_ses_gc_sweep {
+  my $self = shift;' => 'sub _amend_active { my $active = $_[0]->get_active_session;
+         return $_[0]->_data_ses_exists($active->ID) ? $active : $_[0] }
+       sub _data_ses_gc_sweep {
+       my $self = shift;
+       local $POE::Kernel::amend_sender;' ],
     # W14: after the failed session is gone, DIE goes to its parent and the
     # parent's ancestors; nobody handles it: when the event or the sweep is
     # over all stop, and run() dies of it. No call() throws it meanwhile.
@@ -75,6 +101,14 @@ my %edits = (
     [ 'return if exists $already_stopping{$sid};' =>
       'return if exists $already_stopping{$sid} or !exists $kr_sessions{$sid};' ],
   ],
+  'POE/Resource/Signals.pm' => [
+    # Who was active when it began is the sender of every _stop of a signal,
+    # of stop(); elsewhere one that was stopped meanwhile is active no more.
+    [ 'sub _data_sig_free_terminated_sessions {
+  my $self = shift;' => 'sub _data_sig_free_terminated_sessions {
+       my $self = shift;
+       local $POE::Kernel::amend_sender = $self->_amend_active;' ],
+  ],
   'POE/Resource/Events.pm' => [
     [ 'my $sid = $session->ID;
 
@@ -107,6 +141,18 @@ my %edits = (
        $self->_data_ses_refcount_dec($source_id) unless --$post_count{$source_id};' ],
   ],
   'POE/Kernel.pm' => [
+    # W19: whose handlers are on the stack.
+    [ 'sub _dispatch_event {
+  my (
+    $self,
+    $session, $source_session, $event, $type, $etc,
+    $file, $line, $fromstate, $priority, $seq
+  ) = @_;' => 'sub _dispatch_event {
+       my ($self, $session, $source_session, $event, $type, $etc,
+         $file, $line, $fromstate, $priority, $seq) = @_;
+       our %amend_running;
+       local $amend_running{$session->ID} =
+         1 + ($amend_running{$session->ID} || 0);' ],
     # W6 and W7 as far as the public methods go.
     [ '$session, $kr_active_session, $event_name, ET_POST, \@etc,
     (caller)[1,2], $kr_active_event
@@ -162,9 +208,15 @@ my %edits = (
   my $self = shift;' => 'sub _test_if_kernel_is_idle {
   my $self = shift;
   _amend_stop_on_exception();' ],
+    [ '$kr_active_session = $self;
+
+  $self->_data_ses_gc_sweep();' => '$kr_active_session = $self
+         unless $self->_data_ses_exists($kr_active_session->ID);
+       $self->_data_ses_gc_sweep();' ],
     [ 'sub stop {' => 'our $amend_in_stop;
      sub stop {
-       local $amend_in_stop = 1;' ],
+       local $amend_in_stop = 1;
+       local $POE::Kernel::amend_sender = $poe_kernel->_amend_active;' ],
     # 103: pausing is the watcher's own business.
     (map { my ($verb, $what, $mode) = @$_;
       [ "return 0 unless \$self->_data_handle_is_good(\$handle, $mode);
@@ -181,6 +233,17 @@ my %edits = (
       $kr_exception = $@;
     }' => 'elsif ($type & ET_CALL) { $kr_exception = $@ }
     else { _amend_park($@) }' ],
+    # A signal's watcher whose session was stopped meanwhile is not called.
+    [ 'next unless exists $signal_watchers{$target_sid};' =>
+      'next unless exists $signal_watchers{$target_sid}
+         and $self->_data_ses_exists($target_sid);' ],
+    # IDLE leads to ZOMBIE also where slices are run one by one.
+    [ '$self->loop_do_timeslice();
+  $kr_exception and' => '$self->_data_sig_add($self, "IDLE", EN_SIGNAL);
+  $self->loop_do_timeslice();
+  ($kr_active_session, $kr_active_event, $kr_active_event_type) = ($self, "", 0)
+    unless $self->_data_ses_exists($kr_active_session->ID);
+  $kr_exception and' ],
     # 68: sig_handled() in a _stop comes too late for the signal that stops.
     [ '$self->_data_sig_free_terminated_sessions();
 
@@ -195,7 +258,7 @@ my %edits = (
     $hold_active_session, $hold_active_event, $hold_active_event_type
   );
   ($kr_active_session, $kr_active_event, $kr_active_event_type) = ($self, "", 0)
-    unless $POE::Kernel::amend_in_stop
+    unless $type & (ET_STOP | ET_CHILD | ET_PARENT)
       or $self->_data_ses_exists($kr_active_session->ID);' ],
     # W14: an error in _stop waits for the end of that stop.
     [ 'if ($type & (ET_STOP | ET_SIGDIE) or $kr_active_session eq $self) {' =>
@@ -205,25 +268,92 @@ my %edits = (
            event => $event, file => $file, line => $line,
            from_state => $fromstate, error_str => $@ };
        }
-       elsif ($type & ET_SIGDIE or $kr_active_session eq $self) {' ],
+       elsif ($kr_active_session eq $self and !($type & ET_SIGDIE)) {
+         _amend_park($@);
+       }
+       elsif ($type & ET_SIGDIE) {' ],
   ],
   'POE/Resource/FileHandles.pm' => [
+    [ 'my %kr_filenos;' => 'my (%kr_filenos, $made);
+       use constant { AM_ORDER => 4, AM_PAUSED => 5, AM_PASS => 6, AM_MADE => 7 };
+       $POE::Kernel::amend_pass = $POE::Kernel::amend_this_pass = 0;' ],
     # W17: watching again replaces event and arguments.
     [ 'if (exists $kr_fno_rec->[FMO_SESSIONS]->{$sid}->{$fd}) {' =>
       'if (exists $kr_fno_rec->[FMO_SESSIONS]->{$sid}->{$fd}) {
-       @{ $kr_fno_rec->[FMO_SESSIONS]->{$sid}->{$fd} }[HSS_STATE, HSS_ARGS]
-         = ($event, $args);' ],
+       @{ $kr_fno_rec->[FMO_SESSIONS]->{$sid}->{$fd} }
+         [HSS_STATE, HSS_ARGS, AM_PAUSED, AM_PASS]
+         = ($event, $args, 0, $POE::Kernel::amend_pass);
+       $kr_fno_rec->[FMO_SESSIONS]->{$sid}->{$fd}[AM_MADE] = ++$made;' ],
+    # ... and so it does after it was given up while others watch.
+    [ 'if ($kr_fno_rec->[FMO_SESSIONS]->{$sid}) {' =>
+      'if (%{ $kr_fno_rec->[FMO_SESSIONS]->{$sid} || {} }) {' ],
+    [ 'my ($self, $mode) = splice(@_, 0, 2);' =>
+      'my ($self, $mode) = splice(@_, 0, 2);
+       POE::Kernel::_amend_stop_on_exception();' ],
+    # 100: several sessions on one handle, in order of registration, each at
+    # most once in a pass, and only if it was there when the pass began.
+    [ '$event,   # HSS_STATE
+      $args,     # HSS_ARGS
+    ];' => '$event, $args, ++$made, 0, $POE::Kernel::amend_pass, $made ];
+       $self->loop_resume_filehandle($handle, $mode)
+         if $kr_fno_rec->[FMO_REFCOUNT];' ],
+    [ 'foreach my $select (
+      map { values %$_ }
+      values %{ $kr_filenos{$fileno}[$mode][FMO_SESSIONS] }
+    ) {' => 'my $pass = $POE::Kernel::amend_this_pass;
+    my ($last, $made_last);
+    while (my $select = _amend_next($fileno, $mode, $pass, $last, $made_last)) {
+      ($last, $made_last) = ($select, $select->[AM_MADE]);
+      $select->[AM_PASS] = $pass;' ],
+    # 103: each session pauses for itself.
+    (map { my ($verb, $flag, $then) = @$_;
+      [ "sub _data_handle_$verb {
+  my (\$self, \$handle, \$mode) = \@_;
+
+  my \$kr_fileno = \$kr_filenos{fileno(\$handle)};
+  my \$kr_fno_rec = \$kr_fileno->[\$mode];" =>
+        "sub _data_handle_$verb {
+         my (\$self, \$handle, \$mode) = \@_;
+         my \$kr_fileno = \$kr_filenos{fileno(\$handle)};
+         my \$kr_fno_rec = \$kr_fileno->[\$mode];
+         my \$sid = \$POE::Kernel::poe_kernel->get_active_session->ID;
+         \$kr_fno_rec->[FMO_SESSIONS]{\$sid}{fileno \$handle}[AM_PAUSED] = $flag;
+         $then" ] }
+      [ 'pause', 1, 'return unless _amend_all_paused($kr_fno_rec);' ],
+      [ 'resume', 0, '' ]),
+    [ 'unless ($kr_fno_rec->[FMO_REFCOUNT]) {
+        $self->loop_ignore' =>
+      '$self->loop_pause_filehandle($handle, $mode)
+         if $kr_fno_rec->[FMO_REFCOUNT] and _amend_all_paused($kr_fno_rec);
+       unless ($kr_fno_rec->[FMO_REFCOUNT]) {
+        $self->loop_ignore' ],
     [ 'sub _data_handle_is_good {' =>
-      'sub _amend_watches { my ($self, $handle, $mode, $sid) = @_;
+      'sub _amend_all_paused { my $rec = shift;
+         return !grep !$_->[AM_PAUSED], map values %$_,
+           values %{ $rec->[FMO_SESSIONS] } }
+       sub _amend_next { my ($fileno, $mode, $pass, $last, $made_last) = @_;
+         return unless exists $kr_filenos{$fileno};
+         my @all = sort { $a->[AM_ORDER] <=> $b->[AM_ORDER] } map values %$_,
+           values %{ $kr_filenos{$fileno}[$mode][FMO_SESSIONS] };
+         my $from = 0;
+         $from = $last->[AM_ORDER]
+           if $last and grep $_ == $last && $_->[AM_MADE] == $made_last, @all;
+         return (grep $_->[AM_ORDER] > $from && !$_->[AM_PAUSED]
+           && $_->[AM_PASS] < $pass, @all)[0] }
+       sub _amend_watches { my ($self, $handle, $mode, $sid) = @_;
          return exists $kr_filenos{fileno $handle}[$mode][FMO_SESSIONS]{$sid}{fileno $handle} }
        sub _data_handle_is_good {' ],
   ],
   'POE/Session.pm' => [
+    # 47: the words for true and false also where a session is made.
+    [ '$self->[SE_OPTIONS] = $params{+CREATE_OPTIONS};' =>
+      '$self->option(%{ $params{+CREATE_OPTIONS} });' ],
     # W6: nor can one be made that would hold a session that is stopping.
     (map { my $kind = $_;
       [ "sub $kind {\n  my (\$self, \$event, \@etc) = \@_;" =>
         "sub $kind {\n  my (\$self, \$event, \@etc) = \@_;
-         return undef if POE::Kernel->_amend_stopping(\$self);" ] }
+         return undef if POE::Kernel->_amend_stopping(\$self)
+           or !POE::Kernel->_data_ses_exists(\$self->ID);" ] }
       'postback', 'callback'),
     # W16: a postback whose session is gone says so.
     [ '$POE::Kernel::poe_kernel->post( $id, $event, [ @etc ], [ @_ ] );

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Fresh random scenarios on POE and on our kernel; a difference is shrunk.
 
+  fuzz.py                            200 scenarios, the seeds from the date
   fuzz.py --seed 1000 --count 500    scenarios of seeds 1000 to 1499
   fuzz.py --case FILE.json           one scenario, shrunk if it differs
 
@@ -16,22 +17,50 @@ import copy
 import difflib
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 
 sys.dont_write_bytecode = True
 import gen  # noqa: E402
+import more  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-HOST = os.path.join(HERE, '..', '..', 'build', 'bin', 'poe')
+HOST = os.environ.get('POE_BIN') or os.path.join(
+    HERE, '..', '..', 'build', 'bin', 'poe')
 OURS = [HOST, '--virtual-time', os.path.join(HERE, 'run.lua')]
 TIMEOUT = 20
+LIMIT = 3  # run.lua's status when a trace is too long
 # A handler went on after kstop. POE's kernel is a silent session; ours raises.
 OUTSIDE = 'needs a running session'
+# What the session options trace, debug and default print.
+CHATTER = re.compile('=== ')
 CLOCKS = [('--virtual', '--late=%g' % s) for s in (.0001, .001, .005)]
 CLOCKS += [('--virtual=%d' % seed,) for seed in range(1, 7)]
+
+
+class Served:
+    """POE, loaded once; each scenario gets a process forked from it."""
+
+    def __init__(self, options):
+        self.process = subprocess.Popen(
+            ['perl', gen.RUN, '--serve', *options], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            encoding='utf-8', errors='replace')
+
+    def run(self, *words):
+        self.process.stdin.write(' '.join(words) + '\n')
+        self.process.stdin.flush()
+        lines = []
+        for line in self.process.stdout:
+            if line == '# end\n':
+                return ''.join(lines)
+            lines.append(line)
+        raise RuntimeError('run_poe.pl --serve ended')
 
 
 class Bench:
@@ -39,6 +68,7 @@ class Bench:
 
     def __init__(self, ours, amend, folder):
         self.ours, self.amend, self.folder = ours, amend, folder
+        self.own = threading.local()
 
     def file(self, scenario):
         handle, path = tempfile.mkstemp('.json', dir=self.folder)
@@ -54,19 +84,31 @@ class Bench:
         except subprocess.TimeoutExpired:
             return ['X timeout']
         lines = done.stdout.decode(errors='replace').splitlines()
-        if done.returncode < 0:
-            lines.append('X killed by signal %d' % -done.returncode)
+        lines = [x for x in lines if not CHATTER.match(x)]
+        if done.returncode not in (0, LIMIT):
+            lines.append('X status %d' % done.returncode)
         return lines
 
-    def poe_trace(self, path, clock=('--virtual',), amend=True):
-        more = ['--amend'] if amend else []
-        return gen.split(gen.run(path, *clock, '--stats', *more))
+    def served(self, catch, amend):
+        """this thread's POE of that kind"""
+        options = [] if catch else ['--nocatch']
+        if amend:
+            options.append('--amend')
+        name = 'poe' + ''.join(options)
+        if not hasattr(self.own, name):
+            setattr(self.own, name, Served(options))
+        return getattr(self.own, name)
+
+    def poe_trace(self, path, catch, clock=('--virtual',), amend=True):
+        poe = self.served(catch, amend)
+        return gen.split(poe.run('--wall=8', *clock, '--stats', path))
 
     def compare(self, scenario):
         """(why skipped or None, POE's trace, our trace)"""
         path = self.file(scenario)
+        catch = scenario.get('catch', True)
         try:
-            theirs, stats = self.poe_trace(path, amend=self.amend)
+            theirs, stats = self.poe_trace(path, catch, amend=self.amend)
             why = gen.bad(theirs, stats, scenario)
             if why:
                 return why, theirs, None
@@ -75,10 +117,11 @@ class Bench:
                 return None, theirs, ours
             if any(OUTSIDE in line for line in ours):
                 return 'outside of a session', theirs, ours
-            if not self.amend and self.poe_trace(path)[0] != theirs:
+            if not self.amend and self.poe_trace(path, catch)[0] != theirs:
                 return 'differs on purpose', theirs, ours
             for clock in CLOCKS:
-                if self.poe_trace(path, clock, self.amend)[0] != theirs:
+                if self.poe_trace(
+                        path, catch, clock, self.amend)[0] != theirs:
                     return 'depends on timing', theirs, ours
             return None, theirs, ours
         finally:
@@ -212,10 +255,12 @@ def report(bench, name, scenario, options):
 
 def search(bench, options):
     """compares scenario after scenario, reports up to --stop of them"""
+    print('fuzz.py --seed %d --count %d' % (options.seed, options.count),
+          flush=True)
     skipped, equal, different = {}, 0, 0
     seeds = range(options.seed, options.seed + options.count)
     pool = concurrent.futures.ThreadPoolExecutor(options.jobs)
-    tried = pool.map(lambda s: (s, bench.compare(gen.scenario(s))), seeds)
+    tried = pool.map(lambda s: (s, bench.compare(options.generator(s))), seeds)
     for seed, (why, theirs, ours) in tried:
         if why:
             skipped[why] = skipped.get(why, 0) + 1
@@ -223,11 +268,14 @@ def search(bench, options):
             equal += 1
         else:
             different += 1
-            report(bench, 'seed%d' % seed, gen.scenario(seed), options)
+            report(bench, 'seed%d' % seed, options.generator(seed),
+                   options)
             if different == options.stop:
                 break
     pool.shutdown(cancel_futures=True)
-    print('equal %d, different %d, skipped %s' % (equal, different, skipped))
+    for why, count in sorted(skipped.items()):
+        print('skip %d: %s' % (count, why))
+    print('%d passed, %d failed' % (equal, different))
     return different
 
 
@@ -248,13 +296,17 @@ def arguments():
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--seed', type=int, default=1)
+    parser.add_argument('--seed', type=int,
+                        default=int(time.strftime('%Y%m%d%H%M%S')))
     parser.add_argument('--count', type=int, default=200)
     parser.add_argument('--case', help='this scenario instead of random ones')
     parser.add_argument('--weight', type=float, metavar='P',
                         help='use each group of operations with this '
                         'probability, not as often as gen.py would')
     parser.add_argument('--jobs', type=int, default=2)
+    parser.add_argument('--generator', default=more.scenario,
+                        type={'gen': gen.scenario, 'more': more.scenario}.get,
+                        help='gen: without what more.py adds')
     parser.add_argument('--stop', type=int, default=5,
                         help='end after so many differences')
     parser.add_argument('--plain', action='store_true',
@@ -267,10 +319,20 @@ def arguments():
     return parser.parse_args()
 
 
+def has_poe():
+    done = subprocess.run(
+        ['perl', '-MPOE', '-MJSON::PP', '-e', 'POE::Kernel->run'],
+        stderr=subprocess.DEVNULL)
+    return done.returncode == 0
+
+
 def main():
     options = arguments()
     if options.weight is not None:
         gen.WEIGHT.update(dict.fromkeys(gen.WEIGHT, options.weight))
+    if not has_poe():
+        print('skip: libpoe-perl is not installed\n0 passed, 0 failed')
+        return
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(options.ours, not options.plain, folder)
         found = one(bench, options) if options.case else search(bench, options)

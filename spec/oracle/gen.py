@@ -229,6 +229,9 @@ class Gen:
             ops.append({'op': 'ret', 'val': r.choice([1, 'r', None, [1, 2], 0])})
         return ops
 
+    def parent_of(self, i):
+        return self.r.choice(self.names[:i])
+
     def build(self):
         r = self.r
         self.wdone = set()
@@ -264,7 +267,7 @@ class Gen:
                 ses[n]['on'][e] = st
         # hang the other sessions somewhere: mostly in a _start
         for i, n in enumerate(self.names[nroots:], nroots):
-            p = r.choice(self.names[:i])
+            p = self.parent_of(i)
             on = ses[p]['on']
             e = '_start' if r.random() < .6 else r.choice([k for k in on if k in EVENTS or k == 'sg'] or ['_start'])
             st = on[e][0] if on[e] else None

@@ -367,6 +367,37 @@ function ops.resume_read(context, op)
   report(context, op, op.p, resumed and 1 or 0)
 end
 
+function ops.pause_write(context, op)
+  local paused = kernel:select_pause_write(pipes[op.p].write_end)
+  report(context, op, op.p, paused and 1 or 0)
+end
+
+function ops.resume_write(context, op)
+  local resumed = kernel:select_resume_write(pipes[op.p].write_end)
+  report(context, op, op.p, resumed and 1 or 0)
+end
+
+-- POE's truth is 1 and 0.
+local function option_value(value)
+  return value == true and 1 or value == false and 0 or value
+end
+
+function ops.option(context, op)
+  local session = context.session
+  local old
+  if op.set then
+    old = session:option(op.name, op.val)
+  else
+    old = session:option(op.name)
+  end
+  report(context, op, op.name, show(option_value(old)))
+end
+
+function ops.slice(context, op)
+  kernel:run_one_timeslice()
+  report(context, op, "done")
+end
+
 function ops.pwrite(_, op)
   pipes[op.p].write_end:write(("x"):rep(op.n))
 end
@@ -395,10 +426,24 @@ end
 
 -- sessions ----------------------------------------------------------------
 
+-- What acts on the running session; after stop() there is none.
+local NEEDS_SESSION = {}
+for name in ([[yield delay delay_add alarm alarm_add delay_set alarm_set
+  alarm_remove alarm_adjust delay_adjust alarm_remove_all alias_set
+  alias_remove alias_list sig unsig detach_myself detach_child state
+  select_read select_write pause_read resume_read pause_write
+  resume_write]]):gmatch("%S+") do
+  NEEDS_SESSION[name] = true
+end
+
 local function run_step(context, step)
   for _, op in ipairs(step) do
     local perform = ops[op.op] or error("unknown op " .. tostring(op.op), 0)
-    perform(context, op)
+    if NEEDS_SESSION[op.op] and kernel.session == kernel then
+      report(context, op, "outside")
+    else
+      perform(context, op)
+    end
   end
   return context.value
 end
@@ -475,6 +520,14 @@ local function make_pipes(names)
   end
 end
 
+local function run()
+  if scenario.slices then
+    while kernel:run_one_timeslice() do end
+  else
+    kernel:run()
+  end
+end
+
 local path, virtual = case_of(arg)
 scenario = load_scenario(path)
 if virtual then
@@ -487,7 +540,7 @@ for _, roots in ipairs(scenario.runs or { scenario.roots }) do
   for _, name in ipairs(roots) do
     spawn(name)
   end
-  local ok, err = pcall(poe.run)
+  local ok, err = pcall(run)
   emit("X", ok and "returned" or "died " .. show(err))
 end
 finish(0)

@@ -4,6 +4,7 @@
 #
 #   run_poe.pl [--virtual[=SEED]] [--order=attach|id] [--stats] [--limit=N]
 #              [--wall=SECONDS] [--late=SECONDS] [--amend] CASE.json
+#   run_poe.pl --serve [--nocatch] [--amend]
 #
 # --virtual  replace POE's clock by a simulated one; SEED (default 0) > 0 adds
 #            random lateness, so that a trace that depends on machine speed
@@ -13,6 +14,9 @@
 # --late     the simulated clock is late by so much at every wake-up
 # --amend    POE as amended by amend.pl: what our kernel should print
 # --stats    after the trace, "# ..." lines: observed oddities
+# --serve    POE is loaded once: each line of standard input is a command line
+#            for a process of its own; the line "# end" follows what it prints.
+#            --nocatch is for scenarios whose `catch` is false
 use strict;
 use warnings;
 no warnings qw(redefine once prototype);
@@ -23,23 +27,34 @@ use Time::HiRes ();
 use constant { SESSION => 1, STATE => 4, SENDER => 5, BY => 9, ARG0 => 10 };
 
 my %opt = (order => 'attach', limit => 600, wall => 20, late => 0);
-while (@ARGV && $ARGV[0] =~ /^--(\w+)(?:=(.*))?$/) {
-  $opt{$1} = defined $2 ? $2 : ($1 eq 'virtual' ? 0 : 1);
-  shift @ARGV;
-}
-my $file = shift @ARGV or die "usage: run_poe.pl [options] CASE.json\n";
-my $sc = do {
+sub options {
+  while (@ARGV && $ARGV[0] =~ /^--(\w+)(?:=(.*))?$/) {
+    $opt{$1} = defined $2 ? $2 : ($1 eq 'virtual' ? 0 : 1);
+    shift @ARGV } }
+options();
+sub case { my $file = shift or die "usage: run_poe.pl [options] CASE.json\n";
   open my $fh, '<', $file or die "cannot open $file: $!\n";
   local $/;
-  JSON::PP->new->utf8->decode(scalar <$fh>);
-};
-die "unknown scenario format\n" unless ($sc->{format} || 0) == 1;
+  my $case = JSON::PP->new->utf8->decode(scalar <$fh>);
+  die "unknown scenario format\n" unless ($case->{format} || 0) == 1;
+  return $case }
 
-$ENV{POE_CATCH_EXCEPTIONS} = (exists $sc->{catch} && !$sc->{catch}) ? 0 : 1;
+my $sc = $opt{serve} ? undef : case(shift @ARGV);
+$ENV{POE_CATCH_EXCEPTIONS} = $sc ? $sc->{catch} // 1 : !$opt{nocatch};
+$ENV{POE_CATCH_EXCEPTIONS} = $ENV{POE_CATCH_EXCEPTIONS} ? 1 : 0;
 delete @ENV{grep /^POE_(?:ASSERT|TRACE|EVENT_LOOP|USE)/, keys %ENV};
 if ($opt{amend}) { require FindBin; require "$FindBin::Bin/amend.pl" }
 require POE;
 POE->import;
+if ($opt{serve}) {
+  $| = 1;
+  while (defined(my $line = <STDIN>)) {
+    if (my $pid = fork) { waitpid $pid, 0; print "# end\n"; next }
+    @ARGV = split ' ', $line;
+    options();
+    $sc = case(shift @ARGV);
+    last }
+  exit unless $sc }
 our $poe_kernel;
 my $K = $POE::Kernel::poe_kernel;
 
@@ -91,6 +106,12 @@ sub target { my ($t, $self, $sender) = @_;
   return $id_of{$t} // 999999 }
 
 # ---- operations -------------------------------------------------------
+# What acts on the running session; after stop() there is none.
+my %needs_session = map { $_ => 1 } qw(yield delay delay_add alarm alarm_add
+  delay_set alarm_set alarm_remove alarm_adjust delay_adjust alarm_remove_all
+  alias_set alias_remove alias_list sig unsig detach_myself detach_child state
+  select_read select_write pause_read resume_read pause_write resume_write);
+
 sub ops { my ($list, $self, $sender) = @_;
   my $me = name($self);
   my $ret;
@@ -101,6 +122,7 @@ sub ops { my ($list, $self, $sender) = @_;
     my $sec = exists $o->{ms} ? $o->{ms} / 1000 : undef;
     my $at = exists $o->{at} ? $t0 + $o->{at} / 1000 : defined $sec ? POE::Kernel::walltime() + $sec : undef;
     local $!; $! = 0;
+    if ($needs_session{$op} && $K->get_active_session == $K) { $R->('outside'); next }
     if ($op eq 'post')   { my $r = $K->post(target($o->{to}, $self, $sender), $o->{ev}, @a); $R->($o->{to}, $o->{ev}, $r ? 1 : err()) }
     elsif ($op eq 'yield') { $K->yield($o->{ev}, @a) }
     elsif ($op eq 'call') { my $r = $K->call(target($o->{to}, $self, $sender), $o->{ev}, @a); $R->($o->{to}, $o->{ev}, $! ? err() : val($r)) }
@@ -139,6 +161,10 @@ sub ops { my ($list, $self, $sender) = @_;
     elsif ($op eq 'select_write') { $K->select_write($pipe{$o->{p}}[1], $o->{ev} ? ($o->{ev}, @a) : ()) }
     elsif ($op eq 'pause_read')   { $R->($o->{p}, $K->select_pause_read($pipe{$o->{p}}[0])) }
     elsif ($op eq 'resume_read')  { $R->($o->{p}, $K->select_resume_read($pipe{$o->{p}}[0])) }
+    elsif ($op eq 'pause_write')  { $R->($o->{p}, $K->select_pause_write($pipe{$o->{p}}[1])) }
+    elsif ($op eq 'resume_write') { $R->($o->{p}, $K->select_resume_write($pipe{$o->{p}}[1])) }
+    elsif ($op eq 'option') { my $r = $self->option($o->{name}, $o->{set} ? $o->{val} : ()); $R->($o->{name}, val($r)) }
+    elsif ($op eq 'slice')  { $K->run_one_timeslice; $R->('done') }
     elsif ($op eq 'pwrite') { syswrite $pipe{$o->{p}}[1], 'x' x $o->{n} }
     elsif ($op eq 'pread')  { my $n = sysread $pipe{$o->{p}}[0], my $buf, $o->{n}; $R->($o->{p}, defined $n ? $n : 'again') }
     elsif ($op eq 'die')  { die "$o->{msg}\n" }
@@ -230,12 +256,14 @@ if (exists $opt{virtual}) {
     else {
       if (!defined $next) { push @out, 'X hang'; finish(4) }
       if ($next > $now) { $now = $next + ($jit ? rand(0.004) : $opt{late}) } }
+    local $POE::Kernel::amend_this_pass = ++$POE::Kernel::amend_pass;
     for my $m (0 .. 2) { $self->_data_handle_enqueue_ready($m, @{ $rdy{$m} }) if $rdy{$m} && @{ $rdy{$m} } }
     $self->_data_ev_dispatch_due };
 }
 
 # ---- go --------------------------------------------------------------------
-$SIG{__WARN__} = sub { $stat{warning}++; print STDERR @_ if $ENV{ORACLE_WARN} };
+my $wanted = qr/^=== \d+ === (?:\S+ -> |redefining|a '\S+' event was sent)/;
+$SIG{__WARN__} = sub { return if $_[0] =~ $wanted; $stat{warning}++; print STDERR @_ if $ENV{ORACLE_WARN} };
 $SIG{ALRM} = sub { push @out, 'X timeout'; finish(5) };
 alarm $opt{wall};
 for my $p (@{ $sc->{pipes} || [] }) {
@@ -246,7 +274,7 @@ for my $p (@{ $sc->{pipes} || [] }) {
 $t0 = POE::Kernel::walltime();
 for my $run (@{ $sc->{runs} || [ $sc->{roots} ] }) {
   spawn($_) for @$run;
-  my $ok = eval { POE::Kernel->run; 1 };
+  my $ok = eval { if ($sc->{slices}) { 1 while $K->run_one_timeslice } else { POE::Kernel->run } 1 };
   my $e = $@;
   emit('X', $ok ? 'returned' : 'died ' . val($e));
 }

@@ -302,7 +302,9 @@ void poe__session_ref(poe_kernel *k, poe_session *s);
 void poe__session_unref(poe_kernel *k, poe_session *s);
 static inline void poe__session_hold(poe_session *s) { s->holds++; }
 void poe__session_release(poe_kernel *k, poe_session *s);
-void poe__session_stop(poe_kernel *k, poe_session *s);
+/* Its _stop comes from `sender`, whom the caller holds: who was active when
+   the stopping began (POE), even one that was stopped meanwhile. */
+void poe__session_stop(poe_kernel *k, poe_session *s, poe_session *sender);
 void poe__sweep(poe_kernel *k);
 /* May this session take on something that keeps it alive?  0 or -ESRCH. */
 int poe__session_accepts(const poe_session *s);

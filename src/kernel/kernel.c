@@ -210,7 +210,7 @@ static void test_idle(poe_kernel *k) {
 static int64_t time_to_wait(poe_kernel *k) {
   struct head h;
   if (k->slice_open || k->selects.always_active || k->children.reap) return 0;
-  if (k->error) return 0; /* to be told, not slept over */
+  if (k->error || k->has_exception) return 0; /* to be told, not slept over */
   if (!find_head(k, &h)) return -1;
   if (h.post) return 0;
   int64_t wait = h.due_ns - poe__now(k);
@@ -355,12 +355,32 @@ static int one_slice(poe_kernel *k, int is_driven) {
 
 /* ---- run, slice, stop -------------------------------------------------------------------- */
 
+/* Sessions that were made while all stopped are stopped first. */
+static int is_to_be_raised(const poe_kernel *k) {
+  return k->has_exception && k->sessions.count == 0;
+}
+
+/* One within a handler: the slice that it interrupts goes on as it was. */
+static int inner_slice(poe_kernel *k) {
+  int64_t ns = k->slice_ns;
+  uint64_t seq = k->slice_seq;
+  int jumps = k->jumps;
+  k->slice_open = 0;
+  int err = one_slice(k, 0);
+  k->slice_open = 1;
+  k->slice_unread = 0;
+  k->slice_ns = ns;
+  k->slice_seq = seq;
+  k->jumps = jumps;
+  return err;
+}
+
 int poe_kernel_slice(poe_kernel *k) {
   if (k->sessions.count == 0)
     return k->has_exception ? -POE_ERAISE : take_error(k);
   if (k->depth >= POE__DEPTH_MAX) return -POE_EDEEP;
-  int err = one_slice(k, 0);
-  if (k->has_exception) return -POE_ERAISE;
+  int err = k->slice_open && k->frame ? inner_slice(k) : one_slice(k, 0);
+  if (is_to_be_raised(k)) return -POE_ERAISE;
   return err ? err : 1;
 }
 
@@ -372,7 +392,7 @@ int poe__slice_driven(poe_kernel *k) {
     stop_on_exception(k);
     err = take_error(k);
   }
-  if (k->has_exception) return -POE_ERAISE;
+  if (is_to_be_raised(k)) return -POE_ERAISE;
   return err ? err : k->sessions.count > 0;
 }
 
@@ -403,7 +423,10 @@ int poe_kernel_run(poe_kernel *k) {
 void poe_kernel_stop(poe_kernel *k) {
   struct poe__walk w = {0};
   if (poe__walk_tree(k, &w, &k->root)) k->error = -ENOMEM;
-  for (size_t i = w.count; i-- > 1;) poe__session_stop(k, w.at[i]);
+  poe_session *sender = poe_active_session(k);
+  poe__session_hold(sender);
+  for (size_t i = w.count; i-- > 1;) poe__session_stop(k, w.at[i], sender);
+  poe__session_release(k, sender);
   poe__walk_free(k, &w);
   poe__event_clear_session(k, &k->root);
   poe__sweep(k);

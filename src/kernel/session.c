@@ -307,7 +307,7 @@ static void free_session(poe_kernel *k, poe_session *s) {
   s->flags |= POE__DEAD;
 }
 
-void poe__session_stop(poe_kernel *k, poe_session *s) {
+void poe__session_stop(poe_kernel *k, poe_session *s, poe_session *sender) {
   if (s->flags & (POE__DOOMED | POE__DEAD | POE__IS_ROOT)) return;
   POE__TRACE(k, POE_TRACE_SESSIONS, "<ss> stopping %s", poe__label(s));
   s->flags |= POE__DOOMED;
@@ -316,8 +316,6 @@ void poe__session_stop(poe_kernel *k, poe_session *s) {
   poe_session *parent = s->parent;
   poe__session_hold(parent);
   announce_heirs(k, s, parent);
-  /* POE: who is active is the sender, even one that was just stopped. */
-  poe_session *sender = k->frame ? k->frame->session : &k->root;
   struct poe_frame f = poe__frame(k, s, sender, k->n_stop, POE_EV_STOP);
   struct poe_dispatch d = {0};
   struct poe_value value = {0}, exception = {0};
@@ -337,7 +335,10 @@ void poe__session_stop(poe_kernel *k, poe_session *s) {
 }
 
 void poe_session_stop(poe_kernel *k, poe_session *s) {
-  poe__session_stop(k, s);
+  poe_session *sender = poe_active_session(k);
+  poe__session_hold(sender);
+  poe__session_stop(k, s, sender);
+  poe__session_release(k, sender);
 }
 
 static void sweep_round(poe_kernel *k) {
@@ -351,7 +352,7 @@ static void sweep_round(poe_kernel *k) {
     if (s->running)
       poe__list_push(&busy, n); /* its handler is on the stack */
     else
-      poe__session_stop(k, s);
+      poe__session_stop(k, s, poe_active_session(k));
   }
   while (!poe__list_empty(&busy)) {
     struct poe__list *n = busy.prev;

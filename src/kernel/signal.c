@@ -430,8 +430,11 @@ static void stop_reached(poe_kernel *k, struct flight *fl) {
   if (class == BENIGN || (class == TERMINAL && fl->handled)) return;
   if (k->why.is_listening && strcmp(fl->name->text, "INT") == 0)
     poe__why_interrupted(k);
+  poe_session *sender = poe_active_session(k);
+  poe__session_hold(sender);
   for (size_t i = fl->scope.count; i-- > 0;)
-    poe__session_stop(k, fl->scope.at[i]);
+    poe__session_stop(k, fl->scope.at[i], sender);
+  poe__session_release(k, sender);
 }
 
 /* Deliver to fl->scope, which is set. */
