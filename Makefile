@@ -58,11 +58,11 @@ WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 HARDEN := -fstack-protector-strong
 CFLAGS ?= $(OPT)
 ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden $(WARN) \
-  $(HARDEN) $(CFLAGS) $(if $(SAN),-fsanitize=$(SAN) \
+  -pthread $(HARDEN) $(CFLAGS) $(if $(SAN),-fsanitize=$(SAN) \
   -fno-sanitize-recover=all -fno-omit-frame-pointer) \
   -Isrc $(LUA_CFLAGS) $(UV_CFLAGS)
 LIBFLAG ?= -shared
-ALL_LDFLAGS := $(CFLAGS) $(LDFLAGS) $(if $(SAN),-fsanitize=$(SAN))
+ALL_LDFLAGS := -pthread $(CFLAGS) $(LDFLAGS) $(if $(SAN),-fsanitize=$(SAN))
 FLAGS := $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(LIBFLAG) $(LUA_LIBS) $(UV_LIBS) \
   $(HTTP_SO) $(LLHTTP_CFLAGS) $(LLHTTP_LIBS)
 
@@ -104,6 +104,8 @@ $(BUILD)/bin/poe: $(HOST) $(BINDING) $(SYS) $(HTTP) $(KERNEL)
 $(BUILD)/lib/poe/core.so: $(BINDING) $(KERNEL)
 	$(call link,$(LIBFLAG),$(UV_LIBS))
 
+# A thread of sys.resolve may outlive the Lua state: its code stays.
+$(BUILD)/lib/poe/sys.so: LIBFLAG += -Wl,-z,nodelete
 $(BUILD)/lib/poe/sys.so: $(SYS)
 	$(call link,$(LIBFLAG))
 

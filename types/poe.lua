@@ -676,6 +676,7 @@ sys.tcp = {}
 ---@return poe.sys.socket?
 ---@return string? message
 ---@return string? code
+---@return string? step  that failed: "resolve", "socket", "bind", "listen", "connect"
 function sys.tcp.listen(options) end
 
 --- Under way at once; select_write and connect_error tell how it went.
@@ -683,6 +684,7 @@ function sys.tcp.listen(options) end
 ---@return poe.sys.socket?
 ---@return string? message
 ---@return string? code
+---@return string? step  that failed: "resolve", "socket", "bind", "listen", "connect"
 function sys.tcp.connect(options) end
 
 ---@class poe.sys.udp
@@ -692,12 +694,14 @@ sys.udp = {}
 ---@return poe.sys.socket?
 ---@return string? message
 ---@return string? code
+---@return string? step  that failed: "resolve", "socket", "bind", "listen", "connect"
 function sys.udp.bind(options) end
 
 ---@param options poe.sys.connect_options
 ---@return poe.sys.socket?
 ---@return string? message
 ---@return string? code
+---@return string? step  that failed: "resolve", "socket", "bind", "listen", "connect"
 function sys.udp.connect(options) end
 
 ---@class poe.sys.unix
@@ -708,19 +712,36 @@ sys.unix = {}
 ---@return poe.sys.socket?
 ---@return string? message
 ---@return string? code
+---@return string? step  that failed: "resolve", "socket", "bind", "listen", "connect"
 function sys.unix.listen(options) end
 
 ---@param options poe.sys.unix_options
 ---@return poe.sys.socket?
 ---@return string? message
 ---@return string? code
+---@return string? step  that failed: "resolve", "socket", "bind", "listen", "connect"
 function sys.unix.bind(options) end
 
 ---@param options poe.sys.unix_options
 ---@return poe.sys.socket?
 ---@return string? message
 ---@return string? code
+---@return string? step  that failed: "resolve", "socket", "bind", "listen", "connect"
 function sys.unix.connect(options) end
+
+---@class poe.sys.resolve_options
+---@field host string      a name, or numeric
+---@field service? string  a name, or a number; "0"
+---@field family? "any"|"inet"|"inet6"
+---@field type? "stream"|"dgram"
+
+--- Looks a name up, in a thread. What can be read then are lines: "ADDRESS PORT",
+--- best first, or "error CODE TEXT"; the last line is "end".
+---@param options poe.sys.resolve_options
+---@return poe.sys.fd?
+---@return string? message
+---@return string? code
+function sys.resolve(options) end
 
 ---@param type? "stream"|"dgram"|"seqpacket"
 ---@return poe.sys.socket?

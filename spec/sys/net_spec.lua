@@ -306,6 +306,22 @@ describe("a socket", function()
     end)
   end)
 
+  it("tells which step has failed", function()
+    local taken = keep(sys.tcp.listen {})
+    local _, port = taken:getsockname()
+    local function step(made, _, code, failed)
+      assert.is_nil(made)
+      return ("%s %s"):format(failed, code)
+    end
+    assert.equal("resolve EINVAL", step(sys.tcp.connect { host = "x", port = 1 }))
+    assert.equal("bind EADDRINUSE", step(sys.tcp.listen { port = port, reuse = false }))
+    assert.equal("bind EADDRNOTAVAIL", step(sys.udp.bind { host = "203.0.113.1" }))
+    assert.equal("bind EADDRNOTAVAIL", step(sys.tcp.connect {
+      port = port, bind_host = "203.0.113.1" }))
+    assert.equal("connect ENOENT", step(sys.unix.connect { path = path }))
+    assert.equal("resolve ENAMETOOLONG", step(sys.unix.bind { path = ("x"):rep(200) }))
+  end)
+
   describe("made in pairs", function()
     it("is a stream, unless another type is asked for", function()
       local a, b = keep(sys.socketpair())

@@ -240,6 +240,7 @@ int luaopen_poe_sys(lua_State *L) {
   sys_open_fd(L);
   sys_open_file(L);
   sys_open_net(L);
+  sys_open_resolve(L);
   sys_open_proc(L);
   sys_open_child(L);
   sys_open_pty(L);

@@ -141,6 +141,10 @@ void sys_default_signals(void);
 
 void sys_open_proc(lua_State *L); /* [.., module] */
 
+/* sys_resolve.c: names */
+
+void sys_open_resolve(lua_State *L); /* [.., module] */
+
 /* sys_become.c: what a new process does before it is what it shall be */
 
 struct sys_setup {

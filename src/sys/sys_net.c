@@ -4,7 +4,7 @@
  *
  * Each constructor checks its options, pushes a closed object, then goes
  * through steps that give 0 or an errno; on failure the object is released and
- * the caller gets nil, message, code.  Nothing here waits: a connection under
+ * the caller gets nil, message, code, and the name of the step.  Nothing here waits: a connection under
  * way is a success, and connect_error() tells later how it went.
  *
  * Safe by default: listeners and bound datagram sockets are on 127.0.0.1, the
@@ -18,6 +18,21 @@
 #include <unistd.h>
 
 #include <sys/stat.h>
+
+/* The steps, as the caller gets to know them. */
+enum step { RESOLVE, SOCKET, BIND, LISTEN, CONNECT };
+
+static const char *const step_names[] = {"resolve", "socket", "bind", "listen",
+                                         "connect"};
+
+/* As sys_give; a fourth value tells which step failed. */
+static int give(lua_State *L, struct sys_fd *s, int err, const char *what,
+                enum step step) {
+  int n = sys_give(L, s, err, what);
+  if (err == 0) return n;
+  lua_pushstring(L, step_names[step]);
+  return n + 1;
+}
 
 static int open_socket(struct sys_fd *s, int family, int type) {
   s->fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -49,10 +64,17 @@ struct inet_options {
   int bind_port;
   int backlog;
   bool reuse;
-  int v6only; /* -1: as the system has it */
+  int v6only;     /* -1: as the system has it */
+  enum step step; /* the last one taken */
 };
 
-static int prepare(struct sys_fd *s, int family, const struct inet_options *o) {
+static int inet_addr_of(struct sys_addr *a, struct inet_options *o) {
+  o->step = RESOLVE;
+  return sys_addr_inet(a, o->host, o->port);
+}
+
+static int prepare(struct sys_fd *s, int family, struct inet_options *o) {
+  o->step = SOCKET;
   int err = open_socket(s, family, o->type);
   if (err == 0 && o->reuse) err = set_flag(s, SOL_SOCKET, SO_REUSEADDR, 1);
   if (err == 0 && o->v6only >= 0)
@@ -60,29 +82,35 @@ static int prepare(struct sys_fd *s, int family, const struct inet_options *o) {
   return err;
 }
 
-static int inet_bind(struct sys_fd *s, const struct inet_options *o) {
+static int inet_bind(struct sys_fd *s, struct inet_options *o) {
   struct sys_addr a;
-  int err = sys_addr_inet(&a, o->host, o->port);
+  int err = inet_addr_of(&a, o);
   if (err == 0) err = prepare(s, a.as.any.sa_family, o);
-  if (err == 0) err = bind_to(s, &a);
-  return err;
+  if (err != 0) return err;
+  o->step = BIND;
+  return bind_to(s, &a);
 }
 
-static int inet_listen(struct sys_fd *s, const struct inet_options *o) {
+static int inet_listen(struct sys_fd *s, struct inet_options *o) {
   int err = inet_bind(s, o);
-  if (err == 0 && listen(s->fd, o->backlog) != 0) err = errno;
-  return err;
+  if (err != 0) return err;
+  o->step = LISTEN;
+  return listen(s->fd, o->backlog) != 0 ? errno : 0;
 }
 
-static int inet_connect(struct sys_fd *s, const struct inet_options *o) {
+static int inet_connect(struct sys_fd *s, struct inet_options *o) {
   struct sys_addr to, from;
-  int err = sys_addr_inet(&to, o->host, o->port);
+  int err = inet_addr_of(&to, o);
   if (err == 0 && o->bind_host != NULL)
     err = sys_addr_inet(&from, o->bind_host, o->bind_port);
   if (err == 0) err = prepare(s, to.as.any.sa_family, o);
-  if (err == 0 && o->bind_host != NULL) err = bind_to(s, &from);
-  if (err == 0) err = connect_to(s, &to);
-  return err;
+  if (err == 0 && o->bind_host != NULL) {
+    o->step = BIND;
+    err = bind_to(s, &from);
+  }
+  if (err != 0) return err;
+  o->step = CONNECT;
+  return connect_to(s, &to);
 }
 
 /* -1 if the option is not given. */
@@ -97,8 +125,9 @@ static int option_tristate(lua_State *L, const char *key) {
 static int give_inet(lua_State *L, struct sys_fd *s, int err,
                      const struct inet_options *o) {
   const char *what = NULL;
-  if (err == EINVAL) what = lua_pushfstring(L, "%s port %d", o->host, o->port);
-  return sys_give(L, s, err, what);
+  if (err == EINVAL && o->step == RESOLVE)
+    what = lua_pushfstring(L, "%s port %d", o->host, o->port);
+  return give(L, s, err, what, o->step);
 }
 
 static int bind_options(lua_State *L, struct inet_options *o, bool reuse) {
@@ -169,6 +198,7 @@ struct unix_options {
   const char *path;
   int backlog;
   bool reuse;
+  enum step step; /* the last one taken */
 };
 
 static void unix_options(lua_State *L, struct unix_options *o,
@@ -198,11 +228,21 @@ static bool is_dead(const struct sys_addr *a, int type) {
   return err == ECONNREFUSED;
 }
 
-static int unix_bind_to(struct sys_fd *s, const struct unix_options *o) {
-  struct sys_addr a;
-  int err = sys_addr_unix(&a, o->path);
-  if (err == 0) err = open_socket(s, AF_UNIX, o->type);
+/* Its address, and a socket for it. */
+static int unix_prepare(struct sys_fd *s, struct unix_options *o,
+                        struct sys_addr *a) {
+  o->step = RESOLVE;
+  int err = sys_addr_unix(a, o->path);
   if (err != 0) return err;
+  o->step = SOCKET;
+  return open_socket(s, AF_UNIX, o->type);
+}
+
+static int unix_bind_to(struct sys_fd *s, struct unix_options *o) {
+  struct sys_addr a;
+  int err = unix_prepare(s, o, &a);
+  if (err != 0) return err;
+  o->step = BIND;
   err = bind_private(s, &a);
   if (err == EADDRINUSE && o->reuse && is_dead(&a, o->type)) {
     if (unlink(o->path) != 0) return errno;
@@ -219,8 +259,11 @@ static int unix_listen(lua_State *L) {
   o.backlog = sys_option_int(L, 1, "backlog", SOMAXCONN, INT_MAX);
   struct sys_fd *s = sys_new(L, SYS_SOCKET);
   int err = unix_bind_to(s, &o);
-  if (err == 0 && listen(s->fd, o.backlog) != 0) err = errno;
-  return sys_give(L, s, err, o.path);
+  if (err == 0) {
+    o.step = LISTEN;
+    if (listen(s->fd, o.backlog) != 0) err = errno;
+  }
+  return give(L, s, err, o.path, o.step);
 }
 
 static int unix_bind(lua_State *L) {
@@ -229,7 +272,8 @@ static int unix_bind(lua_State *L) {
   sys_check_options(L, 1, keys);
   unix_options(L, &o, "dgram");
   struct sys_fd *s = sys_new(L, SYS_SOCKET);
-  return sys_give(L, s, unix_bind_to(s, &o), o.path);
+  int err = unix_bind_to(s, &o);
+  return give(L, s, err, o.path, o.step);
 }
 
 static int unix_connect(lua_State *L) {
@@ -239,10 +283,12 @@ static int unix_connect(lua_State *L) {
   sys_check_options(L, 1, keys);
   unix_options(L, &o, "stream");
   struct sys_fd *s = sys_new(L, SYS_SOCKET);
-  int err = sys_addr_unix(&a, o.path);
-  if (err == 0) err = open_socket(s, AF_UNIX, o.type);
-  if (err == 0) err = connect_to(s, &a);
-  return sys_give(L, s, err, o.path);
+  int err = unix_prepare(s, &o, &a);
+  if (err == 0) {
+    o.step = CONNECT;
+    err = connect_to(s, &a);
+  }
+  return give(L, s, err, o.path, o.step);
 }
 
 static int sys_socketpair(lua_State *L) {
