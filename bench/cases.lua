@@ -148,6 +148,11 @@ return {
     metrics = { ns("the same with 5,000 idle connections", { same = "echo" }) },
   },
   {
+    name = "line",
+    metrics = { ns("lines of 100 bytes from memory, one by one: a line", { most = 500 }) },
+    counted = { fast = { 20000, 60000 }, slow = { 4000, 12000 } },
+  },
+  {
     name = "startup", kind = "start",
     metrics = {
       { key = "ns", title = "start-up of an empty program", unit = "ns",

@@ -215,10 +215,28 @@ function Line:get_one_start(chunks)
   self.bytes:add(chunks)
 end
 
+--- A line that `plain` would find in `bytes.text`, as most are: the short way.
+local function take_plain(self)
+  local bytes = self.bytes
+  local text, first = bytes.text, bytes.first
+  local s, e = find(text, self.terminator, first + self.scanned, true)
+  if not s then return nil end
+  local last = s - 1
+  if self.takes_cr and last >= first and byte(text, last) == CR then
+    last = last - 1
+  end
+  if last - first >= self.max_length then return nil end
+  bytes.first, bytes.size = e + 1, bytes.size - (e + 1 - first)
+  self.scanned = 0
+  return sub(text, first, last)
+end
+
 ---@return string[]? lines  one or none
 ---@return string? message
 ---@return string? code  EMSGSIZE, again and again
 function Line:get_one()
+  local line = self.is_literal and take_plain(self)
+  if line then return { line } end
   local records, is_short = take(self, 1)
   if not is_short then return too_long(self) end
   return records
