@@ -103,14 +103,14 @@ function Core:emit(option, ...)
   if event then return kernel:call(self.session, event, ...) end
 end
 
---- Sends error_event: (operation, code, text, ID, ...).
+--- Sends error_event, or what the class calls it: (operation, code, text, ID, ...).
 ---@param operation string  "read"
 ---@param message string  "CODE: text", as functions that fail return it
 ---@param code string|0  0 with an empty message: the end of the file
 ---@param ... any
 function Core:report(operation, message, code, ...)
-  local text = message:match "^E%w+: (.*)$" or message
-  self:emit("error_event", operation, code, text, self.id, ...)
+  local text = message:match "^E[%w_]+: (.*)$" or message
+  self:emit(self.class.failure or "error_event", operation, code, text, self.id, ...)
 end
 
 --- Adds a state of the wheel's own to its session. The handler must not refer to
