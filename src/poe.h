@@ -559,6 +559,18 @@ void poe_here(poe_kernel *k, struct poe_origin origin);
  */
 int poe_listen_why(poe_kernel *k);
 
+/* ---- guards ---------------------------------------------------------------- */
+
+/* Told of every handler that is run; nested ones come in pairs. */
+struct poe_guard {
+  void (*began)(void *ud, const struct poe_frame *frame);
+  /* What runs now is frame->outer. */
+  void (*ended)(void *ud, const struct poe_frame *frame);
+};
+/* NULL: nobody.  Of handlers that run already nothing is told. */
+void poe_kernel_set_guard(poe_kernel *k, const struct poe_guard *guard,
+                          void *ud);
+
 /* What is left behind; all zero when nothing is.  For tests and leak reports. */
 struct poe_census {
   size_t sessions, events, timers, selects, signals, children, aliases;

@@ -82,6 +82,7 @@ local poe = {}
 ---@field trace_filename? string          traces are added to it
 ---@field catch_exceptions? boolean       false: no DIE, the first error ends run
 ---@field virtual_time? boolean           not once there is a session
+---@field slow_ms? number|false             tell of handlers that hold the kernel longer; 0, false: of none
 ---@field why? boolean|"signals"           record who makes what, for kernel:why; "signals": also tell on USR1, and when INT ends the program
 
 --- Sets switches; what the environment says (POE_EVENT_LOOP, POE_TRACE_EVENTS,

@@ -12,7 +12,7 @@ local getmetatable, traceback = debug.getmetatable, debug.traceback
 local yield, unpack, getenv = coroutine.yield, table.unpack, os.getenv
 local load, loadfile, pcall, rawequal = load, loadfile, pcall, rawequal
 local error, ipairs, next = error, ipairs, next
-local tostring, type = tostring, type
+local tonumber, tostring, type = tonumber, tostring, type
 local collectgarbage, warn = collectgarbage, warn
 local stderr, stdin, stdout = io.stderr, io.stdin, io.stdout
 
@@ -38,6 +38,7 @@ Available options are:
                         signals, destroy; default is all of them
   --assert topic,...    check data, events, files, retvals, usage, states;
                         default is all of them
+  --slow ms             tell of handlers that run longer, with their stack
   --virtual-time        when nothing is ready, go to the next timer at once
   --why                 record who makes what; on SIGUSR1 and when interrupted,
                         tell what keeps the program alive
@@ -77,9 +78,16 @@ local function add_topics(options, option, list)
   return true
 end
 
+local function set_slow(options, option, value)
+  options.slow_ms = tonumber(value)
+  if options.slow_ms and options.slow_ms > 0 then return true end
+  return nil, ("'%s' must be a number of milliseconds, not '%s'")
+    :format(option, value)
+end
+
 local with_value = {
   ["-e"] = add_step, ["-l"] = add_step, ["--loop"] = set_loop,
-  ["--trace"] = add_topics, ["--assert"] = add_topics,
+  ["--trace"] = add_topics, ["--assert"] = add_topics, ["--slow"] = set_slow,
 }
 
 local without_value = {
@@ -371,6 +379,7 @@ local function switches_of(options)
     trace = options.trace,
     assert = options.assert,
     virtual_time = options.virtual_time,
+    slow_ms = options.slow_ms,
     why = options.why and (options.interactive or "signals"),
   }
 end

@@ -150,6 +150,7 @@ void lpoe_close(struct lpoe *P, lua_State *L) {
   if (!P->k) return;
   P->closing = 1;
   lpoe_why_forget(P);
+  lpoe_slow_stop(P);
   if (P->file) poe_name_unref(P->k, P->file);
   if (P->n_default) poe_name_unref(P->k, P->n_default);
   if (P->n_anon) poe_name_unref(P->k, P->n_anon);

@@ -75,6 +75,7 @@ struct lpoe_values {
 
 /* A strong postback, while it is recorded who makes what: see lpoe_why.c. */
 struct lpoe_made;
+struct lpoe_slow;
 
 #define LPOE_NONE UINT32_MAX
 #define LPOE_RECENT 16 /* a power of two */
@@ -100,6 +101,7 @@ struct lpoe {
   size_t postbacks;          /* open ones */
   struct lpoe_made *made;    /* those of which it is known who made them */
   uint32_t nmade, made_room;
+  struct lpoe_slow *slow;    /* NULL: nobody watches the time */
   FILE *log;                 /* NULL: stderr */
   int closing, run_called;
   unsigned slices; /* under way, one in another: the kernel cannot go now */
@@ -216,6 +218,8 @@ void lpoe_log(struct lpoe *P, const char *line);
 struct poe_value lpoe_park_exception(struct lpoe *P, lua_State *co,
                                      const struct poe_frame *frame,
                                      const char *instead);
+/* Push "where the event came from: ...", a line for each handler that runs. */
+void lpoe_push_path(lua_State *L, const struct poe_frame *frame);
 /* Raise what a call or run gave back. */
 int lpoe_raise(struct lpoe *P, lua_State *L, const struct poe_value *error);
 int lpoe_raise_from_run(struct lpoe *P, lua_State *L,
@@ -304,6 +308,16 @@ void lpoe_why_print(void *ud);
 void lpoe_why_switch(struct lpoe *P, lua_State *L);
 void lpoe_why_from_environment(struct lpoe *P, lua_State *L);
 extern const luaL_Reg lpoe_why_methods[];
+
+/* ---- lpoe_slow.c ------------------------------------------------------------ */
+
+/* The switch `slow_ms`, its value on top.  Raises. */
+void lpoe_slow_switch(struct lpoe *P, lua_State *L);
+void lpoe_slow_from_environment(struct lpoe *P, lua_State *L);
+void lpoe_slow_stop(struct lpoe *P);
+/* Around slices in a handler: it does not hold the kernel meanwhile. */
+void lpoe_slow_pause(struct lpoe *P);
+void lpoe_slow_resume(struct lpoe *P);
 
 /* Each file's functions: methods of the kernel, or fields of the module. */
 extern const luaL_Reg lpoe_session_methods[];  /* of the kernel */

@@ -43,10 +43,12 @@ static int add_thread(lua_State *W) {
   lua_State *new = lua_newthread(W); /* finalizers may run, and add one */
   if (P->nco == P->co_room) {
     unsigned room = P->co_room ? P->co_room * 2 : 4;
-    lua_State **co = realloc(P->co, room * sizeof *co);
+    lua_State **co = malloc(room * sizeof *co), **old = P->co;
     if (!co) return luaL_error(W, "not enough memory");
-    P->co = co;
+    if (old) memcpy(co, old, P->nco * sizeof *co);
+    P->co = co; /* a signal may look there at any moment */
     P->co_room = room;
+    free(old);
   }
   lua_rawseti(W, 2, (lua_Integer)P->nco + 1);
   lpoe_push_base(new);

@@ -83,6 +83,14 @@ static int push_earlier_trace(lua_State *L, int value) {
   return is_same;
 }
 
+void lpoe_push_path(lua_State *L, const struct poe_frame *frame) {
+  luaL_Buffer text;
+  luaL_buffinit(L, &text);
+  luaL_addstring(&text, "where the event came from:");
+  for (const struct poe_frame *f = frame; f; f = f->outer) add_link(&text, f);
+  luaL_pushresult(&text);
+}
+
 static void push_traceback(lua_State *L, struct build *b, int value) {
   luaL_Buffer text;
   int has_earlier = push_earlier_trace(L, value);

@@ -27,7 +27,9 @@ static int kernel_run(lua_State *L) {
   P->run_called = 1;
   if (lpoe_loop_drives(P)) return lpoe_loop_run(P, L);
   P->slices++;
+  lpoe_slow_pause(P);
   int err = poe_kernel_run(P->k);
+  lpoe_slow_resume(P);
   P->slices--;
   lpoe_loop_halt(P);
   return err < 0 || P->loop_failed ? run_failed(P, L, err) : 0;
@@ -36,7 +38,9 @@ static int kernel_run(lua_State *L) {
 int lpoe_slice(struct lpoe *P, lua_State *L) {
   P->run_called = 1;
   P->slices++;
+  lpoe_slow_pause(P);
   int more = poe_kernel_slice(P->k);
+  lpoe_slow_resume(P);
   P->slices--;
   if (more <= 0) lpoe_loop_halt(P);
   return more < 0 || P->loop_failed ? run_failed(P, L, more) : more;
@@ -192,7 +196,7 @@ static const struct {
     {"trace", set_trace},         {"assert", set_assert},
     {"loop", set_loop},           {"trace_filename", set_trace_filename},
     {"catch_exceptions", set_catch}, {"virtual_time", set_virtual_time},
-    {"why", lpoe_why_switch},
+    {"why", lpoe_why_switch},         {"slow_ms", lpoe_slow_switch},
 };
 
 static int module_configure(lua_State *L) {
@@ -250,6 +254,7 @@ void lpoe_configure_from_environment(struct lpoe *P, lua_State *L) {
   value = lpoe_environment(L, "POE_TRACE_FILENAME");
   if (value && *value) open_log(P, L, value);
   lpoe_why_from_environment(P, L);
+  lpoe_slow_from_environment(P, L);
 }
 
 /* ---- functions of the module ----------------------------------------------------------- */

@@ -191,14 +191,27 @@ static enum poe_outcome run_frame(poe_kernel *k, struct poe_frame *f,
   return outcome;
 }
 
+/* Whoever is told of the beginning is told of the end. */
+static enum poe_outcome run_guarded(poe_kernel *k, struct poe_frame *f,
+                                    struct poe_dispatch *d,
+                                    struct poe_value *result) {
+  const struct poe_guard *guard = k->guard;
+  if (!guard) return run_frame(k, f, d, result);
+  f->outer = k->frame;
+  guard->began(k->guard_ud, f);
+  enum poe_outcome outcome = run_frame(k, f, d, result);
+  if (guard == k->guard) guard->ended(k->guard_ud, f);
+  return outcome;
+}
+
 /* What the handler takes from the queue, in slices of its own, is not it. */
 static enum poe_outcome run_traced(poe_kernel *k, struct poe_frame *f,
                                    struct poe_dispatch *d,
                                    struct poe_value *result) {
   const char *kind = k->traced_kind;
   uint64_t id = k->traced_id;
-  poe__trace_dispatch(k, f);
-  enum poe_outcome outcome = run_frame(k, f, d, result);
+  if (k->trace & POE_TRACE_EVENTS) poe__trace_dispatch(k, f);
+  enum poe_outcome outcome = run_guarded(k, f, d, result);
   k->traced_kind = kind;
   k->traced_id = id;
   if (k->trace & POE_TRACE_EVENTS) poe__trace_return(k, f, outcome);
@@ -208,9 +221,17 @@ static enum poe_outcome run_traced(poe_kernel *k, struct poe_frame *f,
 enum poe_outcome poe__dispatch(poe_kernel *k, struct poe_frame *f,
                                struct poe_dispatch *d,
                                struct poe_value *result) {
-  if (POE__UNLIKELY(k->trace & POE_TRACE_EVENTS))
+  if (POE__UNLIKELY(k->trace & (POE_TRACE_EVENTS | POE__GUARDED)))
     return run_traced(k, f, d, result);
   return run_frame(k, f, d, result);
+}
+
+void poe_kernel_set_guard(poe_kernel *k, const struct poe_guard *guard,
+                          void *ud) {
+  k->guard = guard;
+  k->guard_ud = ud;
+  k->trace = guard ? k->trace | POE__GUARDED
+                   : k->trace & ~(unsigned)POE__GUARDED;
 }
 
 void poe__set_exception(poe_kernel *k, const struct poe_value *exception) {

@@ -138,7 +138,9 @@ struct poe__children {
 
 /* Beside the topics in k->trace: what else costs nothing while it is off. */
 enum poe__watch {
-  POE__WHY = 0x1000 /* see why.c */
+  POE__TOPICS = 0x0fff,
+  POE__WHY = 0x1000,    /* see why.c */
+  POE__GUARDED = 0x2000 /* k->guard is told of handlers */
 };
 
 struct poe__why {
@@ -203,6 +205,8 @@ struct poe_kernel {
   struct poe__signals signals;
   struct poe__children children;
   struct poe__why why;
+  const struct poe_guard *guard; /* while POE__GUARDED */
+  void *guard_ud;
 
   const struct poe_loop_ops *loop_ops;
   poe_loop *loop; /* NULL until first needed */

@@ -45,9 +45,11 @@ unsigned poe_assert_topic(const char *name) {
   return find(topics, name);
 }
 
-unsigned poe_trace_mask(const poe_kernel *k) { return k->trace; }
+unsigned poe_trace_mask(const poe_kernel *k) {
+  return k->trace & POE__TOPICS;
+}
 void poe_set_trace_mask(poe_kernel *k, unsigned mask) {
-  k->trace = mask;
+  k->trace = (k->trace & ~(unsigned)POE__TOPICS) | mask;
   k->traced_kind = NULL; /* what is taken already was not told */
 }
 unsigned poe_assert_mask(const poe_kernel *k) { return k->assertions; }
