@@ -82,8 +82,8 @@ EMBED := $(patsubst src/%.c,$(BUILD)/pic/%.o,$(wildcard src/kernel/*.c \
 LIBS := $(addprefix $(BUILD)/lib/,libpoe.a libpoe.so poe.pc)
 
 .PHONY: all host module lib unit deps demo test test-san test-gc run-demo \
-  run-tests spec oracle fuzz-oracle check bench bench-budget cov storms times \
-  churn soak install install-lib uninstall clean help force
+  run-tests spec oracle fuzz-oracle fuzz-filters check bench bench-budget cov \
+  storms times churn soak install install-lib uninstall clean help force
 all: host module  ## the host and the Lua module
 
 host: $(BUILD)/bin/poe  ## the executable, build/bin/poe
@@ -203,6 +203,10 @@ oracle: host  ## scenarios compared with traces of real POE
 
 fuzz-oracle: host  ## random scenarios on real POE and here; SEED= COUNT=
 	@SEED=$(SEED) COUNT=$(COUNT) sh .ci/test $(BUILD) fuzz-oracle
+
+fuzz-filters:  ## bytes of all kinds to the filters; SIZE=seconds each
+	@$(MAKE) --no-print-directory SAN=address,undefined host
+	@build/san/bin/poe spec/fuzz/run.lua $(SIZE)
 
 check:  ## style, include rules, manual page
 	@sh .ci/check
