@@ -121,6 +121,19 @@ describe("ReadWrite", function()
       }))
     end)
 
+    it("ends with the wheel, in the middle of a filter's list", function()
+      local pairs_of = setmetatable({
+        get_one = function(self)
+          local line = Line.get_one(self)[1]
+          return line and { line, line } or {}
+        end,
+      }, { __index = Line.new() })
+      assert.same({ "input(one, #)" }, scenario({ input_filter = pairs_of }, {
+        begin = function(_, heap) heap.peer:write "one\n" end,
+        input = finish,
+      }))
+    end)
+
     it("is handed from filter to filter between two records", function()
       assert.same({ "input(one, #)", "input(two\n, #)", "input(tail, #)",
         "input(3\r4, #)", "failed(read, 0, , #)" }, scenario({}, {

@@ -60,9 +60,17 @@ local function connect_to(heap, options)
 end
 
 describe("SocketFactory", function()
-  before_each(helper.begin)
+  local before
+
+  before_each(function()
+    helper.begin()
+    before = sockets.count_fds()
+  end)
+
   after_each(function()
     sockets.close_kept()
+    -- A thread that looks up has its pipe for a moment more.
+    sockets.wait_until(function() return sockets.count_fds() == before end)
     helper.finish()
   end)
 
@@ -184,13 +192,10 @@ describe("SocketFactory", function()
 
     it("is destroyed while it looks up or connects", function()
       local _, port = listener()
-      local before = sockets.count_fds()
       for _, host in ipairs { "localhost", "127.0.0.1" } do
         assert.same({}, scenario({ remote_address = host, remote_port = port }, {
           begin = finish }))
       end
-      -- The thread that looks up may still have its pipe.
-      sockets.wait_until(function() return sockets.count_fds() == before end)
     end)
   end)
 
