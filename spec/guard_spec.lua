@@ -166,3 +166,163 @@ describe("poe --slow", function()
     assert.matches("POE_SLOW_MS must be a number of milliseconds, got x", err)
   end)
 end)
+
+describe("max_events", function()
+  setup(function() poe.configure { trace_filename = "/dev/null" } end)
+  teardown(function() poe.configure { trace_filename = "/dev/stderr" } end)
+  before_each(helper.begin)
+  after_each(function()
+    poe.configure { max_events = false, when_full = "reject" }
+    helper.finish()
+  end)
+
+  --- Posts 1 to 5 to a session with these options; what comes of it.
+  local function post_five(options, dropped)
+    local got, results = {}, {}
+    poe.session.create { inline_states = {
+      _start = function(kernel)
+        local child = poe.session.create {
+          options = options,
+          inline_states = {
+            _start = function() end,
+            x = function(_, _, n) got[#got + 1] = n end,
+          },
+        }
+        for i = 1, 5 do results[i] = table.pack(kernel:post(child, "x", i)) end
+        if dropped then
+          assert.equal(dropped, child:option "dropped_events")
+        end
+      end,
+    } }
+    poe.run()
+    return table.concat(got, " "), results
+  end
+
+  it("is the number of events that may wait for a session", function()
+    local got, results = post_five({ max_events = 3 }, 2)
+    assert.equal("1 2 3", got)
+    assert.same({ true, n = 1 }, results[3])
+    for i = 4, 5 do
+      local none, message, code = table.unpack(results[i], 1, 3)
+      assert.is_nil(none)
+      assert.equal("ENOBUFS", code)
+      assert.matches("^ENOBUFS: session %d+ has as many events waiting as it may$",
+        message)
+    end
+  end)
+
+  it("drops the newest, or the oldest, and tells nobody", function()
+    local got, results = post_five({ max_events = 3, when_full = "drop_newest" }, 2)
+    assert.equal("1 2 3", got)
+    assert.same({ true, n = 1 }, results[5])
+    got, results = post_five({ when_full = "drop_oldest", max_events = 3 }, 2)
+    assert.equal("3 4 5", got)
+    assert.same({ true, n = 1 }, results[5])
+  end)
+
+  it("is of all sessions that have none of their own, if configured", function()
+    poe.configure { max_events = 2 }
+    assert.equal("1 2", (post_five({}, 3)))
+    assert.equal("1 2 3 4", (post_five({ max_events = 4 }, 1)))
+    assert.equal("1 2 3 4 5", (post_five({ max_events = false }, 0)))
+    poe.configure { when_full = "drop_oldest" }
+    assert.equal("4 5", (post_five({}, 3)))
+    poe.configure { max_events = false }
+    assert.equal("1 2 3 4 5", (post_five({}, 0)))
+  end)
+
+  it("holds in _start, for yield and for postbacks", function()
+    local seen = {}
+    poe.session.create {
+      options = { max_events = 2 },
+      inline_states = {
+        _start = function(kernel)
+          local postback <close> = kernel.session:postback "x"
+          seen[1] = select("#", kernel:yield "x")
+          seen[2] = postback()
+          seen[3] = select(3, kernel:yield "x")
+          seen[4] = select(3, postback())
+          seen[5] = kernel:delay("x", 0)
+          seen[6] = kernel:signal(kernel.session, "BENIGN")
+        end,
+        x = function() end,
+      },
+    }
+    poe.run()
+    assert.same({ 0, true, "ENOBUFS", "ENOBUFS", true, true }, seen)
+  end)
+
+  it("can be set, read and taken away at any time", function()
+    local seen = {}
+    poe.session.create { inline_states = {
+      _start = function(kernel)
+        local me = kernel.session
+        seen[1] = me:option "max_events" == nil
+        me:option("max_events", 1)
+        kernel:yield "x"
+        seen[2] = kernel:yield "x" == nil and me:option "dropped_events"
+        seen[3] = me:option("max_events", nil)
+        kernel:yield "x"
+        seen[4] = me:option "dropped_events"
+      end,
+      x = function() end,
+    } }
+    poe.run()
+    assert.same({ true, 1, 1, 1 }, seen)
+  end)
+
+  it("gives back what it drops", function()
+    local weak = setmetatable({}, { __mode = "v" })
+    poe.session.create {
+      options = { max_events = 1, when_full = "drop_oldest" },
+      inline_states = {
+        _start = function(kernel)
+          weak[1] = {}
+          kernel:yield("x", weak[1])
+          kernel:yield("x", {})
+          collectgarbage()
+          collectgarbage()
+          assert.is_nil(weak[1])
+        end,
+        x = function() end,
+      },
+    }
+    poe.run()
+  end)
+
+  it("is told of when it is reached, once, with what fills the queue", function()
+    local _, out, err = helper.run_poe [[
+      local poe = require "poe"
+      poe.session.create {
+        options = { max_events = 3 },
+        inline_states = {
+          _start = function(kernel)
+            kernel:yield "other"
+            for _ = 1, 5 do kernel:yield "x" end
+          end,
+          x = function() end,
+        },
+      }]]
+    assert.equal("", out)
+    assert.matches("^=== %d+ === <ev> session 1 has 3 events waiting, its limit: "
+      .. "more are rejected; 2 are ``x'' from session 1 at %S+:7\n$", err)
+  end)
+
+  it("knows its values", function()
+    local function create(options)
+      return function()
+        poe.session.create { options = options, inline_states = { _start = function() end } }
+      end
+    end
+    for _, bad in ipairs { 0, -1, 1.5, "many", true } do
+      assert.error_matches(create { max_events = bad },
+        "create: 'max_events' must be a positive integer or false, got ")
+      assert.error_matches(function() poe.configure { max_events = bad } end,
+        "configure: 'max_events' must be a positive integer or false, got ")
+    end
+    assert.error_matches(create { when_full = "panic" }, "create: 'when_full' must be "
+      .. "'reject', 'drop_oldest' or 'drop_newest', got 'panic'")
+    assert.error_matches(create { dropped_events = 1 },
+      "create: 'dropped_events' cannot be set")
+  end)
+end)

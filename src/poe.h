@@ -559,6 +559,25 @@ void poe_here(poe_kernel *k, struct poe_origin origin);
  */
 int poe_listen_why(poe_kernel *k);
 
+/* ---- limits ---------------------------------------------------------------- */
+
+/* What becomes of a post to a session that has as many waiting as it may. */
+enum poe_when_full {
+  POE_REJECT,      /* -ENOBUFS */
+  POE_DROP_OLDEST, /* of those that wait */
+  POE_DROP_NEWEST  /* the new one */
+};
+/*
+ * At most max posts may wait for the session; 0: any number.  Timers, signals,
+ * calls and the kernel's own events are not counted.  -ESRCH: it is stopping.
+ */
+int poe_session_set_limit(poe_kernel *k, poe_session *s, size_t max,
+                          enum poe_when_full policy);
+/* How many found no room. */
+uint64_t poe_session_dropped(const poe_kernel *k, const poe_session *s);
+/* The same for all sessions, now and later, that have no limit of their own. */
+int poe_set_limit(poe_kernel *k, size_t max, enum poe_when_full policy);
+
 /* ---- guards ---------------------------------------------------------------- */
 
 /* Told of every handler that is run; nested ones come in pairs. */

@@ -17,6 +17,7 @@
 ---| "EDIED"  the called handler of another session raised
 ---| "EBADF"  a bad or closed descriptor
 ---| "ECHILD" no child of this process
+---| "ENOBUFS" as many events wait for the session as may: see max_events
 ---| string   what else the system says
 
 --- A session, its ID, its alias, its tostring form, or the kernel.
@@ -44,7 +45,7 @@
 ---@field package_states? table<table|string, poe.methods>
 ---@field args? any[]|poe.packed  of _start
 ---@field heap? any  a new table if nil
----@field options? table<string, any>  trace, debug, default: see session:option
+---@field options? table<string, any>  trace, debug, default, max_events, when_full: see session:option
 
 --- A session of your own kind, for kernel:session_alloc.
 ---@class poe.custom
@@ -82,6 +83,8 @@ local poe = {}
 ---@field trace_filename? string          traces are added to it
 ---@field catch_exceptions? boolean       false: no DIE, the first error ends run
 ---@field virtual_time? boolean           not once there is a session
+---@field max_events? integer|false          posted events that may wait for a session without an option of that name
+---@field when_full? "reject"|"drop_oldest"|"drop_newest"  what becomes of more: nil, message, "ENOBUFS", or one is lost
 ---@field slow_ms? number|false             tell of handlers that hold the kernel longer; 0, false: of none
 ---@field why? boolean|"signals"           record who makes what, for kernel:why; "signals": also tell on USR1, and when INT ends the program
 
@@ -531,7 +534,10 @@ function Session:get_heap() end
 
 --- Reads an option, or sets it and returns what it was. "trace" tells of each
 --- event, "debug" of replaced handlers, "default" of events nobody handles;
---- others are yours.
+--- "max_events" is how many posted events may wait for the session (false: any
+--- number), "when_full" what becomes of more ("reject", "drop_oldest",
+--- "drop_newest"), "dropped_events" their number, which cannot be set. Others
+--- are yours.
 ---@param name string
 ---@param value? any
 ---@return any

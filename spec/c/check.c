@@ -119,7 +119,7 @@ static void check_session(poe_kernel *k, struct all *all,
   ASSERT_EQ(s->refs, refs);
   ASSERT_EQ(s->holds, t->to + t->from);
   ASSERT_EQ(s->running, 0);
-  ASSERT_EQ(s->flags, s == &k->root ? POE__IS_ROOT : 0);
+  ASSERT_EQ(s->flags & ~POE__LIMITED, s == &k->root ? POE__IS_ROOT : 0);
   ASSERT_EQ(s->tags, tags);
   if (s != &k->root) ASSERT_EQ(poe__list_empty(&s->idle), refs > 0);
   all->tagged += tags > 0;

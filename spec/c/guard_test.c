@@ -83,3 +83,146 @@ TEST(a_guard_and_traces_do_not_disturb_each_other) {
   ASSERT_STR_EQ(host.lines, "");
   end();
 }
+
+/* ---- limits of queues ------------------------------------------------------------ */
+
+static int results[8];
+
+/* 1 posts 1, 2, 3... to 2, with timers and a signal in between. */
+static void fill(void) {
+  for (int i = 0; i < 5; i++) {
+    results[i] = do_post(2, "x", ARGS(i + 1));
+    do_signal(2, "BENIGN", NONE);
+  }
+}
+
+static void open_limited(size_t max, enum poe_when_full policy) {
+  host_open();
+  on(0, "x", NULL);
+  start(1);
+  start(2);
+  ASSERT_EQ(poe_session_set_limit(host.k, by(2), max, policy), 0);
+  as(1, fill);
+  take_log();
+}
+
+TEST(what_finds_no_room_is_rejected) {
+  open_limited(3, POE_REJECT);
+  ASSERT_EQ(results[2], 0);
+  ASSERT_EQ(results[3], -ENOBUFS);
+  ASSERT_EQ(results[4], -ENOBUFS);
+  ASSERT_EQ(poe_session_dropped(host.k, by(2)), 2);
+  ASSERT_EQ(poe_session_dropped(host.k, by(1)), 0);
+  do_slice();
+  ASSERT_LOG("2 x(1), 2 x(2), 2 x(3)");
+  end();
+}
+
+TEST(the_newest_goes_and_nobody_hears_of_it) {
+  open_limited(3, POE_DROP_NEWEST);
+  ASSERT_EQ(results[4], 0);
+  ASSERT_EQ(poe_session_dropped(host.k, by(2)), 2);
+  do_slice();
+  ASSERT_LOG("2 x(1), 2 x(2), 2 x(3)");
+  end();
+}
+
+TEST(the_oldest_makes_room_for_the_newest) {
+  open_limited(3, POE_DROP_OLDEST);
+  ASSERT_EQ(results[4], 0);
+  ASSERT_EQ(poe_session_dropped(host.k, by(2)), 2);
+  do_slice();
+  ASSERT_LOG("2 x(3), 2 x(4), 2 x(5)");
+  end();
+}
+
+TEST(a_queue_of_one_keeps_the_newest) {
+  open_limited(1, POE_DROP_OLDEST);
+  do_slice();
+  ASSERT_LOG("2 x(5)");
+  end();
+}
+
+HANDLER(post_more) {
+  if (c->args[0] < 40) ASSERT_EQ(do_post(2, "x", ARGS(c->args[0] + 1)), 0);
+}
+
+TEST(room_comes_back_as_events_are_dispatched) {
+  open_limited(3, POE_REJECT);
+  on(2, "x", post_more);
+  do_slice();
+  for (int i = 0; i < 20; i++) do_slice();
+  ASSERT_EQ(poe_session_dropped(host.k, by(2)), 2);
+  poe_kernel_stop(host.k);
+  end();
+}
+
+static void wait_long(void) {
+  for (int i = 0; i < 4; i++) do_delay("late", 1000 * MS, NONE);
+}
+static void forget(void) { poe_timer_clear(host.k, nm("late")); }
+
+TEST(timers_are_not_counted) {
+  host_open();
+  on(0, "x", NULL);
+  start(1);
+  start(2);
+  as(2, wait_long);
+  ASSERT_EQ(poe_session_set_limit(host.k, by(2), 3, POE_REJECT), 0);
+  as(1, fill);
+  ASSERT_EQ(results[2], 0);
+  ASSERT_EQ(results[3], -ENOBUFS);
+  as(2, wait_long);
+  as(2, forget);
+  end();
+}
+
+TEST(a_limit_by_default_is_of_sessions_without_one_of_their_own) {
+  host_open();
+  on(0, "x", NULL);
+  start(1);
+  start(2);
+  start(3);
+  ASSERT_EQ(poe_session_set_limit(host.k, by(3), 0, POE_REJECT), 0);
+  ASSERT_EQ(poe_set_limit(host.k, 2, POE_REJECT), 0);
+  start(4);
+  for (int i = 0; i < 3; i++) {
+    ASSERT_EQ(do_post(2, "x", NONE), i < 2 ? 0 : -ENOBUFS);
+    ASSERT_EQ(do_post(3, "x", NONE), 0);
+    ASSERT_EQ(do_post(4, "x", NONE), i < 2 ? 0 : -ENOBUFS);
+  }
+  ASSERT_EQ(poe_set_limit(host.k, 0, POE_REJECT), 0);
+  ASSERT_EQ(do_post(2, "x", NONE), 0);
+  start(5);
+  for (int i = 0; i < 3; i++) ASSERT_EQ(do_post(5, "x", NONE), 0);
+  end();
+}
+
+TEST(being_full_is_told_of_once_with_what_fills_the_queue) {
+  open_limited(3, POE_REJECT);
+  const char *line = strstr(host.lines, "<ev> ");
+  ASSERT_STR_EQ(line, "<ev> session 2 has 3 events waiting, its limit: more "
+                      "are rejected; 3 are ``x'' from session 1 at "
+                      "?:42\n");
+  end();
+}
+
+TEST(a_limited_session_that_ends_leaves_nothing) {
+  open_limited(3, POE_DROP_OLDEST);
+  poe_kernel_stop(host.k);
+  ASSERT_EQ(host.k->limits.map.count, 0);
+  end();
+}
+
+TEST(without_memory_there_is_no_limit_and_the_post_is_the_callers) {
+  host_open();
+  on(0, "x", NULL);
+  start(1);
+  for (int64_t allow = 0; allow < 2; allow++) {
+    memory.allow = allow;
+    ASSERT_EQ(poe_session_set_limit(host.k, by(1), 3, POE_REJECT), -ENOMEM);
+    memory.allow = -1;
+  }
+  for (int i = 0; i < 4; i++) ASSERT_EQ(do_post(1, "x", NONE), 0);
+  end();
+}

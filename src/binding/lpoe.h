@@ -53,13 +53,17 @@ enum lpoe_flag {
   LPOE_CUSTOM = 1,      /* from session_alloc */
   LPOE_OPT_TRACE = 2,   /* options of the same names */
   LPOE_OPT_DEBUG = 4,
-  LPOE_OPT_DEFAULT = 8
+  LPOE_OPT_DEFAULT = 8,
+  LPOE_SPECIAL = 16, /* has options that are kept in its slot */
+  LPOE_PENDING = 32  /* ... and that the kernel does not know yet */
 };
 
 struct lpoe_slot {
   uint64_t id; /* of a custom session, once it has begun */
   uint32_t next_free;
   uint8_t flags; /* enum lpoe_flag */
+  uint8_t when_full; /* this and what follows: if LPOE_SPECIAL */
+  uint32_t max_events;
 };
 
 struct lpoe_chunk;
@@ -101,6 +105,8 @@ struct lpoe {
   size_t postbacks;          /* open ones */
   struct lpoe_made *made;    /* those of which it is known who made them */
   uint32_t nmade, made_room;
+  size_t max_events; /* the switches */
+  enum poe_when_full when_full;
   struct lpoe_slow *slow;    /* NULL: nobody watches the time */
   FILE *log;                 /* NULL: stderr */
   int closing, run_called;
@@ -308,6 +314,25 @@ void lpoe_why_print(void *ud);
 void lpoe_why_switch(struct lpoe *P, lua_State *L);
 void lpoe_why_from_environment(struct lpoe *P, lua_State *L);
 extern const luaL_Reg lpoe_why_methods[];
+
+/* ---- lpoe_option.c ---------------------------------------------------------- */
+
+/* Raises, in the name of `who`, if this is no value for the option. */
+void lpoe_option_check(lua_State *L, const char *who, const char *name,
+                       int value);
+/* A value that was checked; to be applied before the next event. */
+void lpoe_option_set(struct lpoe *P, lua_State *L, uint32_t slot,
+                     const char *name, int value);
+/* 0, or -ENOMEM. */
+int lpoe_option_apply(struct lpoe *P, poe_session *s);
+/* Push what is no option, but a count; 0: it is another name. */
+int lpoe_option_push(struct lpoe *P, lua_State *L, const poe_session *s,
+                     const char *name);
+/* The switches, their values on top.  Raise. */
+void lpoe_max_events_switch(struct lpoe *P, lua_State *L);
+void lpoe_when_full_switch(struct lpoe *P, lua_State *L);
+/* What a method returns that could not post. */
+int lpoe_not_sent(struct lpoe *P, lua_State *L, uint64_t id, int err);
 
 /* ---- lpoe_slow.c ------------------------------------------------------------ */
 

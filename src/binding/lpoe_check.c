@@ -202,7 +202,7 @@ const char *lpoe_errno_name(int err) {
       {ECHILD, "ECHILD"}, {ENOMEM, "ENOMEM"}, {EAGAIN, "EAGAIN"},
       {EMFILE, "EMFILE"}, {ENFILE, "ENFILE"}, {EBUSY, "EBUSY"},
       {ENOSPC, "ENOSPC"}, {EINTR, "EINTR"},   {EIO, "EIO"},
-      {EACCES, "EACCES"}, {POE_EDIED, "EDIED"},
+      {EACCES, "EACCES"}, {ENOBUFS, "ENOBUFS"}, {POE_EDIED, "EDIED"},
   };
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
     if (names[i].err == err) return names[i].name;

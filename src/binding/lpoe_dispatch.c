@@ -405,6 +405,9 @@ static enum poe_outcome run(struct lpoe *P, lua_State *co,
   int flags = P->slot[slot].flags;
   lua_rawgeti(co, LPOE_AT_STATES, (lua_Integer)slot + 1);
   if (flags) {
+    if (flags & LPOE_PENDING && lpoe_option_apply(P, f->session))
+      poe_log(P->k, "not enough memory for the options of session %llu",
+              (unsigned long long)poe_session_id(f->session));
     if (flags & LPOE_OPT_TRACE) trace_option(P, f);
     if (flags & LPOE_CUSTOM) {
       P->slot[slot].id = poe_session_id(f->session);

@@ -7,11 +7,6 @@
 
 #include "lpoe.h"
 
-static int ended(struct lpoe *P, lua_State *L, uint64_t id) {
-  return lpoe_fail(P, L, ESRCH, POE_ASSERT_EVENTS,
-                   "session %I is stopping or has ended", (LUAI_UACINT)id);
-}
-
 static int kernel_post(lua_State *L) {
   struct lpoe *P = lpoe_self(L);
   struct lpoe_message m;
@@ -24,7 +19,7 @@ static int kernel_post(lua_State *L) {
   if (m.has_allocated) dest = lpoe_find_again(P, id);
   int err = dest ? poe_post(P->k, dest, m.event, m.origin, m.args) : -ESRCH;
   if (lpoe_sent(P, &m, err) == 0) return lpoe_true(L);
-  return ended(P, L, id);
+  return lpoe_not_sent(P, L, id, err);
 }
 
 static int kernel_yield(lua_State *L) {
@@ -35,7 +30,7 @@ static int kernel_yield(lua_State *L) {
   lpoe_warn_own_event(P, m.event, "yielding it");
   int err = poe_post(P->k, me, m.event, m.origin, m.args);
   if (lpoe_sent(P, &m, err) == 0) return 0;
-  return ended(P, L, poe_session_id(me));
+  return lpoe_not_sent(P, L, poe_session_id(me), err);
 }
 
 /* What call returns when the handler did not; the event's name is on top. */

@@ -89,8 +89,7 @@ static int post(struct lpoe *P, lua_State *L, struct postback *p) {
                 : -ESRCH;
   if (err == 0) return lpoe_true(L);
   lpoe_unpark(P, args);
-  return lpoe_fail(P, L, -err, POE_ASSERT_EVENTS, "session %I has ended",
-                   (LUAI_UACINT)p->session);
+  return lpoe_not_sent(P, L, p->session, err);
 }
 
 static int postback_call(lua_State *L) {

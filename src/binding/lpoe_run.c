@@ -197,6 +197,8 @@ static const struct {
     {"loop", set_loop},           {"trace_filename", set_trace_filename},
     {"catch_exceptions", set_catch}, {"virtual_time", set_virtual_time},
     {"why", lpoe_why_switch},         {"slow_ms", lpoe_slow_switch},
+    {"max_events", lpoe_max_events_switch},
+    {"when_full", lpoe_when_full_switch},
 };
 
 static int module_configure(lua_State *L) {

@@ -226,6 +226,7 @@ static void set_option(struct lpoe *P, lua_State *L, uint32_t index) {
   lua_pushvalue(L, name);
   lua_pushvalue(L, value);
   lua_rawset(L, -3);
+  lpoe_option_set(P, L, index, lua_tostring(L, name), value);
   int flag = flag_of(lua_tostring(L, name));
   int is_on = lua_toboolean(L, value) &&
               !(lua_isinteger(L, value) && lua_tointeger(L, value) == 0);
@@ -241,6 +242,8 @@ static int session_option(lua_State *L) {
   if (!s) return dead(P, L);
   int is_set = lua_gettop(L) >= 3;
   lua_settop(L, 3);
+  if (is_set) lpoe_option_check(L, "option", lua_tostring(L, 2), 3);
+  if (lpoe_option_push(P, L, s, lua_tostring(L, 2))) return 1;
   lpoe_push_kernel(L);
   if (get_by_id(L, 4, LPOE_UV_OPTIONS, lpoe_slot_of(s) + 1u) ==
       LUA_TTABLE) {
@@ -251,6 +254,7 @@ static int session_option(lua_State *L) {
     lua_pushvalue(L, 2);
     lua_pushvalue(L, 3);
     set_option(P, L, lpoe_slot_of(s));
+    if (lpoe_option_apply(P, s)) return luaL_error(L, "not enough memory");
   }
   return 1;
 }
@@ -262,6 +266,7 @@ static void check_options(lua_State *L) {
     if (lua_type(L, -2) != LUA_TSTRING)
       luaL_error(L, "create: names of options must be strings, got a %s",
                  luaL_typename(L, -2));
+    lpoe_option_check(L, "create", lua_tostring(L, -2), lua_gettop(L));
     lua_pop(L, 1);
   }
 }

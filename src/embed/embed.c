@@ -157,8 +157,10 @@ static int do_post(lua_State *L) { /* post */
   lua_pushstring(L, p->session);
   lua_pushstring(L, p->event);
   for (size_t i = 0; i < p->n; i++) push_arg(L, &p->args[i]);
-  lua_call(L, (int)p->n + 3, 1);
-  p->err = lua_toboolean(L, -1) ? 0 : -ESRCH;
+  lua_call(L, (int)p->n + 3, 3); /* [true] or [nil, message, code] */
+  const char *code = lua_tostring(L, -1);
+  if (!lua_toboolean(L, -3))
+    p->err = code && strcmp(code, "ENOBUFS") == 0 ? -ENOBUFS : -ESRCH;
   return 0;
 }
 

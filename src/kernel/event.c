@@ -303,7 +303,6 @@ void poe__deliver(poe_kernel *k, struct poe__message *m,
 
 int poe_post(poe_kernel *k, poe_session *dest, poe_name *event,
              struct poe_origin origin, struct poe_payload args) {
-  if (POE__UNLIKELY(poe__session_accepts(dest))) return -ESRCH;
   struct poe__send send = {.dest = dest,
                            .source = poe_active_session(k),
                            .event = event,
@@ -311,6 +310,8 @@ int poe_post(poe_kernel *k, poe_session *dest, poe_name *event,
                            .origin = origin,
                            .type = POE_EV_POST,
                            .args = args};
+  if (POE__UNLIKELY(dest->flags & (POE__DEAD | POE__DOOMED | POE__LIMITED)))
+    return poe__post_carefully(k, &send);
   return poe__enqueue(k, &send);
 }
 

@@ -54,7 +54,8 @@ struct poe__names {
 enum poe__session_flag {
   POE__DEAD = 1,    /* freed; only holds keep the memory */
   POE__DOOMED = 2,  /* in its stop sequence: nothing may keep it alive */
-  POE__IS_ROOT = 4  /* the kernel's own */
+  POE__IS_ROOT = 4, /* the kernel's own */
+  POE__LIMITED = 8  /* see limit.c */
 };
 
 struct poe_session {
@@ -82,7 +83,8 @@ enum poe__owned_kind {
   POE__OWNED_SELECT,
   POE__OWNED_SIGNAL,
   POE__OWNED_CHILD,
-  POE__OWNED_TAG
+  POE__OWNED_TAG,
+  POE__OWNED_LIMIT
 };
 
 /* First member of everything that dies with its session. */
@@ -140,7 +142,8 @@ struct poe__children {
 enum poe__watch {
   POE__TOPICS = 0x0fff,
   POE__WHY = 0x1000,    /* see why.c */
-  POE__GUARDED = 0x2000 /* k->guard is told of handlers */
+  POE__GUARDED = 0x2000, /* k->guard is told of handlers */
+  POE__BOUNDED = 0x4000 /* new sessions get a limit */
 };
 
 struct poe__why {
@@ -205,6 +208,11 @@ struct poe_kernel {
   struct poe__signals signals;
   struct poe__children children;
   struct poe__why why;
+  struct {
+    struct poe__map map; /* of those of sessions */
+    size_t max;          /* of sessions without one of their own */
+    enum poe_when_full policy;
+  } limits;
   const struct poe_guard *guard; /* while POE__GUARDED */
   void *guard_ud;
 
@@ -403,6 +411,14 @@ short poe__to_poll(unsigned mask);
 unsigned poe__from_poll(short asked, short events);
 
 int poe__selfpipe_need(poe_kernel *k);
+
+/* limit.c */
+void poe__limit_drop(poe_kernel *k, struct poe__owned *owned);
+void poe__limit_fini(poe_kernel *k);
+/* A session gets the limit that new ones have. */
+int poe__limit_born(poe_kernel *k, poe_session *s);
+/* A post to a session that is stopping, has ended, or has a limit. */
+int poe__post_carefully(poe_kernel *k, struct poe__send *send);
 
 /* why.c */
 void poe__why_init(poe_kernel *k);

@@ -102,6 +102,7 @@ void poe_kernel_free(poe_kernel *k) {
   poe__signal_fini(k);
   poe__child_fini(k);
   poe__why_fini(k);
+  poe__limit_fini(k);
   drop_names(k);
   poe__name_fini(k);
   poe__driver_fini(k);

@@ -224,6 +224,7 @@ static void tell_birth(poe_kernel *k, poe_session *s,
   POE__TRACE(k, POE_TRACE_SESSIONS, "<ss> %s has parent %s", poe__label(s),
              poe__label(s->parent));
   if (k->trace & POE__WHY) poe__made(k, s, origin);
+  if (k->trace & POE__BOUNDED && poe__limit_born(k, s)) k->error = -ENOMEM;
 }
 
 int poe_session_start(poe_kernel *k, uint64_t data, struct poe_origin origin,
@@ -237,7 +238,8 @@ int poe_session_start(poe_kernel *k, uint64_t data, struct poe_origin origin,
   *id = s->id;
   adopt(k, parent, s);
   mark_idle(k, s);
-  if (POE__UNLIKELY(k->trace & (POE_TRACE_SESSIONS | POE__WHY)))
+  if (POE__UNLIKELY(k->trace &
+                    (POE_TRACE_SESSIONS | POE__WHY | POE__BOUNDED)))
     tell_birth(k, s, origin);
   if (POE__UNLIKELY(k->driver)) k->driver->wake(k->driver_ud);
   poe__session_hold(s);
@@ -281,6 +283,7 @@ static void drop_owned(poe_kernel *k, poe_session *s) {
       [POE__OWNED_SIGNAL] = poe__signal_drop,
       [POE__OWNED_CHILD] = poe__child_drop,
       [POE__OWNED_TAG] = poe__extref_drop,
+      [POE__OWNED_LIMIT] = poe__limit_drop,
   };
   while (!poe__list_empty(&s->owned)) {
     struct poe__owned *o = POE__ITEM(s->owned.next, struct poe__owned, node);
