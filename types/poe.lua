@@ -942,6 +942,12 @@ function Fd:close() end
 ---@return integer fd  -1 if closed
 function Fd:fileno() end
 
+--- Bytes that have come and can be read.
+---@return integer? count
+---@return boolean|string is_all  nothing can follow: the other side has ended
+---@return string? code
+function Fd:available() end
+
 ---@param whence? "set"|"cur"|"end"  "cur"
 ---@param offset? integer
 ---@return integer? position

@@ -50,6 +50,28 @@ describe("a file", function()
     assert.has_error(function() sys.stat "" end)
   end)
 
+  it("tells how much of it can be read", function()
+    local file = keep(assert(sys.open(path)))
+    file:seek("set", 4)
+    assert.same({ 6, false }, { file:available() })
+    local r, w = keep(assert(sys.pipe()))
+    assert.equal(0, r:available())
+    w:write "abc"
+    assert.equal(3, r:available())
+    local s, t = keep(assert(sys.socketpair()))
+    s:write "ab"
+    s:write "cd"
+    assert.equal(4, t:available())
+    local master, slave = keep(assert(sys.openpty()))
+    slave:write "abc"
+    assert.same({ 3, false }, { master:available() })
+    for _, other in ipairs { slave, w, s } do other:close() end
+    assert.same({ 3, true }, { master:available() })
+    assert.same({ 3, true }, { r:available() })
+    assert.same({ 4, true }, { t:available() })
+    assert_failed("ENOTTY", keep(assert(sys.open "/dev/null")):available())
+  end)
+
   it("is of a type", function()
     local r = keep(assert(sys.pipe()))
     local s = keep(assert(sys.socketpair()))

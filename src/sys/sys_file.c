@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sys_file.c -- where one is in a file, and what a file is.
+ * sys_file.c -- where one is in a file, what comes next, what a file is.
  *
  * stat follows symbolic links: who follows a log by its name wants the file
  * that the link leads to today.
@@ -8,8 +8,10 @@
 #include "sys.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <unistd.h>
 
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 
 /* fd:seek([whence [, offset]]) -> position, as Lua's files have it */
@@ -22,6 +24,19 @@ static int fd_seek(lua_State *L) {
   if (position < 0) return sys_fail(L, errno, NULL);
   lua_pushinteger(L, position);
   return 1;
+}
+
+/* fd:available() -> bytes, whether nothing can follow them.  A terminal has
+   what was written to its other end only after somebody has polled it. */
+static int fd_available(lua_State *L) {
+  int n = 0;
+  struct pollfd p = {.fd = sys_check_fd(L, 1)->fd,
+                     .events = POLLIN | POLLRDHUP};
+  if (poll(&p, 1, 0) < 0 && errno != EINTR) return sys_fail(L, errno, NULL);
+  if (ioctl(p.fd, FIONREAD, &n) != 0) return sys_fail(L, errno, NULL);
+  lua_pushinteger(L, n);
+  lua_pushboolean(L, p.revents & (POLLHUP | POLLRDHUP));
+  return 2;
 }
 
 static const char *type_of(mode_t mode) {
@@ -73,7 +88,11 @@ static int sys_stat(lua_State *L) {
   return push_stat(L, &st);
 }
 
-static const luaL_Reg methods[] = {{"seek", fd_seek}, {NULL, NULL}};
+static const luaL_Reg methods[] = {
+    {"seek", fd_seek},
+    {"available", fd_available},
+    {NULL, NULL},
+};
 
 static const luaL_Reg functions[] = {{"stat", sys_stat}, {NULL, NULL}};
 
