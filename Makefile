@@ -83,7 +83,7 @@ LIBS := $(addprefix $(BUILD)/lib/,libpoe.a libpoe.so poe.pc)
 
 .PHONY: all host module lib unit deps demo test test-san test-gc run-demo \
   run-tests spec oracle fuzz-oracle fuzz-filters check bench bench-budget cov \
-  storms times churn soak install install-lib uninstall clean help force
+  storms times faults churn soak install install-lib uninstall clean help force
 all: host module  ## the host and the Lua module
 
 host: $(BUILD)/bin/poe  ## the executable, build/bin/poe
@@ -213,9 +213,10 @@ check:  ## style, include rules, manual page
 
 storms: host  ## children, signals and forks by the thousand
 times: host  ## clocks that are stepped, stops, a million timers
+faults: host  ## each system call fails, one at a time
 churn: host  ## ten million sessions, memory where it was
 soak: host  ## everything at once for ten minutes; SIZE=seconds
-storms times churn soak:
+storms times faults churn soak:
 	@POE_BIN=$(BUILD)/bin/poe $(BUILD)/bin/poe spec/strain/long.lua $@ $(SIZE)
 
 bench: host  ## speed beside POE and others; BENCHFLAGS=--quick

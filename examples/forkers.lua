@@ -60,8 +60,8 @@ function Parent._start(kernel, heap)
     worker_end:close() -- or we would never see the end of the file
     heap.running[pid] = number
     heap.results[number] = ""
-    kernel:select_read(results, "on_result", number)
-    kernel:sig_child(pid, "on_exit")
+    assert(kernel:select_read(results, "on_result", number))
+    assert(kernel:sig_child(pid, "on_exit"))
   end
 end
 

@@ -245,6 +245,22 @@ describe("poe", function()
     end)
   end)
 
+  describe("standard output that cannot be written", function()
+    it("is told of in the end, with status 1", function()
+      for _, code in ipairs { "print(1)", "print(1) os.exit(0)",
+        "io.write(1)", "io.stdout:setvbuf \"no\" print(1)" } do
+        local result = shell(("$POE -e '%s' >/dev/full"):format(code))
+        assert.matches("^poe: standard output is not complete", result.err)
+        assert.equal(1, result.status)
+      end
+    end)
+
+    it("does not matter to a program that writes nothing", function()
+      assert.equal(0, shell("$POE -e 'x = 1' >/dev/full").status)
+      assert.equal(0, shell("$POE -e 'x = 1' >&-").status)
+    end)
+  end)
+
   describe("--help and --version", function()
     it("print to stdout, with status 0", function()
       local long, short = poe "--help", poe "-h"

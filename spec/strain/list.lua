@@ -31,6 +31,10 @@ return {
     shows = "timers by the thousand come once, in order, none early",
   },
   {
+    name = "faults", target = "faults", quick = 60, long = 0,
+    shows = "a system call that fails is survived, or told of",
+  },
+  {
     name = "churn", target = "churn", quick = 50000, long = 10000000,
     shows = "sessions made and ended leave no memory behind",
   },

@@ -12,7 +12,7 @@ local TIMERS = 1000
 local LEAD = 0.05 -- seconds before the stop
 
 local fired, last, overdue, late = {}, 0, 0, 0
-local gap, looked_at = 0, nil -- the longest time in which nothing ran
+local gap, looked_at = 0, poe.monotime() -- the longest time in which nothing ran
 
 local Stopper = [[kill -STOP %d && sleep %.3f; kill -CONT %d]]
 
@@ -46,7 +46,7 @@ poe.session.create {
     end,
     fire = function(_, _, i, due)
       local now = poe.monotime()
-      gap = math.max(gap, now - (looked_at or now))
+      gap = math.max(gap, now - looked_at)
       looked_at = now
       assert(not fired[i], "a timer came twice")
       fired[i] = true

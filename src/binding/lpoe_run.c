@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "lpoe.h"
 
@@ -80,9 +81,19 @@ static int kernel_has_forked(lua_State *L) {
   return 0;
 }
 
+/* On this side nobody could tell it from a fork that failed, and two would go
+   on as the parent. */
+static void end_child(struct lpoe *P, int err) {
+  poe_log(P->k, "!!! the child of a fork ends: it cannot open a loop: %s",
+          strerror(err));
+  _exit(EXIT_FAILURE);
+}
+
 static int kernel_fork(lua_State *L) {
   struct lpoe *P = lpoe_self(L);
+  pid_t parent = getpid();
   int64_t pid = poe_kernel_fork(P->k);
+  if (pid < 0 && getpid() != parent) end_child(P, (int)-pid);
   if (pid < 0)
     return lpoe_fail(P, L, (int)-pid, POE_ASSERT_RETVALS, "%s",
                      strerror((int)-pid));

@@ -13,6 +13,7 @@
  *
  * Only descriptors that do not unwatch themselves are suspected (is_foreign).
  */
+#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -25,9 +26,11 @@
 /* With nothing else ready, one ghost among so many is enough. */
 #define PEEK 16
 
+/* It is if the system cannot say. */
 int poe__uv_is_same_file(const struct poller *p) {
   struct stat st;
-  return fstat(p->fd, &st) == 0 && st.st_dev == p->dev && st.st_ino == p->ino;
+  if (fstat(p->fd, &st) < 0) return errno != EBADF;
+  return st.st_dev == p->dev && st.st_ino == p->ino;
 }
 
 void poe__uv_give_up(struct poller *p) {

@@ -378,10 +378,12 @@ void poe_loop_ready(poe_kernel *k, int fd, unsigned mask) {
 /* A mask of no mode stands for a descriptor that is closed. */
 void poe_loop_lost(poe_kernel *k, int fd) { poe_loop_ready(k, fd, 0); }
 
-/* Is the descriptor still the file that was watched? */
+/* Is the descriptor still the file that was watched?  It is if the system
+   cannot say. */
 static int is_same_file(const struct poe__fd *e) {
   struct stat st;
-  return fstat(e->fd, &st) == 0 && st.st_dev == e->dev && st.st_ino == e->ino;
+  if (fstat(e->fd, &st) < 0) return errno != EBADF;
+  return st.st_dev == e->dev && st.st_ino == e->ino;
 }
 
 /* Watchers of what is closed, or another file by now, must not run. */
