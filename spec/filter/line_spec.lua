@@ -291,3 +291,57 @@ describe("Line", function()
       "#1 to 'put' (element 1 must be a string or a number, got a table)")
   end)
 end)
+
+describe("Line, and Stream, of one record alone,", function()
+  --- What get_single says must be what get says.
+  local function check(filter, text)
+    local single = filter:get_single(text)
+    assert.is_nil(filter:get_pending())
+    local records = filter:clone():get { text }
+    if single then assert.same({ single }, records) end
+    return single, records
+  end
+
+  local function count_singles(filter, is_blind)
+    local singles = 0
+    for _ = 1, 2000 do
+      local text = ""
+      for _ = 1, math.random(0, 5) do
+        text = text .. ("a\r\n"):sub(math.random(3)):sub(1, 1)
+      end
+      local single, records = check(filter, text)
+      local is_alone = not is_blind and records and #records == 1 and text ~= ""
+        and filter:clone():put(records)[1] == text
+      if is_alone then assert.equal(records[1], single) end
+      singles = singles + (single and 1 or 0)
+    end
+    return singles
+  end
+
+  it("say the same as of others", function()
+    assert.is_true(count_singles(Line.new()) > 100)
+    assert.is_true(count_singles(Line.new { literal = "\n" }) > 100)
+    assert.is_true(count_singles(Line.new { literal = "a\r" }) > 20)
+    assert.is_true(count_singles(Line.new { max_length = 2 }) > 50)
+    assert.is_true(count_singles(Stream.new()) > 1000)
+    assert.equal(0, count_singles(Line.new { autodetect = true }, true))
+    assert.equal(0, count_singles(Line.new { input_pattern = "\n" }, true))
+  end)
+
+  it("say nothing while others wait", function()
+    for _, filter in ipairs { Line.new(), Stream.new() } do
+      filter:get_one_start { "a" }
+      assert.is_nil(filter:get_single "b\n")
+      assert.same({ "a" }, filter:get_pending())
+    end
+  end)
+
+  it("make the same chunk of it", function()
+    for _, filter in ipairs { Line.new(), Line.new { literal = "x" }, Stream.new() } do
+      assert.equal(filter:put({ "a\nb" })[1], filter:put_single "a\nb")
+      assert.is_nil(filter:put_single(7))
+      assert.is_nil(filter:put_single({}))
+    end
+    assert.is_nil(Stream.new():put_single "")
+  end)
+end)

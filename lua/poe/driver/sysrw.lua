@@ -25,6 +25,7 @@ local PARAMETERS = { block_size = { "size", default = BLOCK_SIZE } }
 
 -- Not errors: the handle was not ready after all.
 local LATER = { EAGAIN = true, EWOULDBLOCK = true, EINTR = true }
+SysRW.LATER = LATER
 
 ---@param given? poe.driver.sysrw.options
 ---@return poe.driver.sysrw
@@ -73,6 +74,7 @@ end
 --- ones cost one system call.
 local function next_block(self)
   local queue, head = self.queue, self.head
+  if head == self.tail then return queue[head] end
   local size, last = #queue[head] - self.done, head
   while last < self.tail and size + #queue[last + 1] <= self.block_size do
     last = last + 1
@@ -86,6 +88,11 @@ end
 local function advance(self, written)
   local queue, head, done = self.queue, self.head, self.done + written
   self.left = self.left - written
+  if head == self.tail and self.left == 0 then
+    queue[head] = nil
+    self.head, self.tail, self.done = 1, 0, 0
+    return
+  end
   while head <= self.tail and done >= #queue[head] do
     done = done - #queue[head]
     queue[head] = nil

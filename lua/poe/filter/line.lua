@@ -242,6 +242,20 @@ function Line:get_one()
   return records
 end
 
+--- The line that `bytes` are, terminator and all, if no others are there and a
+--- literal ends it; else nil.
+---@param bytes string
+---@return string?
+function Line:get_single(bytes)
+  if self.bytes.size > 0 or not self.is_literal then return nil end
+  local terminator = self.terminator
+  local s = find(bytes, terminator, 1, true)
+  if not s or s + #terminator <= #bytes then return nil end
+  local last = s - 1
+  if self.takes_cr and byte(bytes, last) == CR then last = last - 1 end
+  if last <= self.max_length then return sub(bytes, 1, last) end
+end
+
 ---@param chunks string[]
 ---@return string[]? lines
 ---@return string? message
@@ -275,6 +289,13 @@ function Line:put(lines)
     chunks[i] = line .. output
   end
   return chunks
+end
+
+--- The chunk for one line, if it is a string; else nil.
+---@param line any
+---@return string?
+function Line:put_single(line)
+  if type(line) == "string" then return line .. self.output end
 end
 
 return Line

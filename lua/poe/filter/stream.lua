@@ -51,6 +51,13 @@ function Stream:get_one()
   return chunks
 end
 
+--- Bytes that are one record, and no others are there; else nil.
+---@param bytes string
+---@return string?
+function Stream:get_single(bytes)
+  if self.count == 0 and bytes ~= "" then return bytes end
+end
+
 ---@return string[]? chunks
 function Stream:get_pending()
   if self.count == 0 then return nil end
@@ -72,6 +79,14 @@ function Stream.put(_, chunks)
     copy[i] = chunk
   end
   return copy
+end
+
+--- The chunk for one record, if it is a string with something in it; else nil.
+---@param _ poe.filter.stream
+---@param record any
+---@return string?
+function Stream.put_single(_, record)
+  if type(record) == "string" and record ~= "" then return record end
 end
 
 return Stream

@@ -5,10 +5,18 @@
 -- Its functions run in the wheel's session, except `mark`. Whatever sends an
 -- event may come back to a core that was destroyed, or ended a direction:
 -- core.alive, core.input and core.output are looked at again.
+--
+-- A record that comes alone, and the first one that answers it, take a short way
+-- past driver and lists: see `short_way`. The answer is core.chunk until it is
+-- written, or until anything else happens to the output.
+local SysRW = require "poe.driver.sysrw"
 local poe = require "poe"
 local sys = require "poe.sys"
 
+local LATER = SysRW.LATER
+
 local kernel = poe.kernel
+local call = kernel.call
 
 ---@class poe.wheel.flow
 local flow = {}
@@ -36,6 +44,13 @@ local flow = {}
 ---@field is_high_new boolean  ... and high_event was not sent
 ---@field is_ending boolean  output ends when all is written
 ---@field written integer  bytes, since it was made
+---@field left integer  bytes that wait
+---@field chunk? string  these are they, and the driver has none
+---@field get_single? fun(filter: poe.filter, bytes: string): any  of the input filter
+---@field put_single? fun(filter: poe.filter, record: any): string?  of the other
+---@field handler? poe.handler  input_event, if it is a function
+---@field can_answer boolean  a record would be core.chunk
+---@field was_active boolean  a record came since somebody asked
 ---@field refusal? { [1]: string, [2]: string }  message and code of ENOBUFS
 
 -- ---- the end of a direction ---------------------------------------------------------
@@ -51,6 +66,7 @@ local function end_output(core)
   core:delay "stall"
   kernel:select_write(core.output)
   core.output, core.is_writing = nil, false
+  core.chunk, core.can_answer, core.put_single = nil, false, nil
 end
 
 local function settle(core)
@@ -109,24 +125,36 @@ function flow.finish_output(core)
   settle(core)
 end
 
-local function flush(core)
-  local driver = core.driver
-  if not core.output then return end
-  local before = driver:get_out_octets_buffered()
-  local left, message, code = driver:flush(core.output)
-  if not left then return flow.fail(core, "write", message, code) end
-  core.written = core.written + before - left
-  wait_for_room(core, left > 0)
-  if core.is_high and left <= core.low_mark then
+--- The driver gets what would have gone the short way.
+function flow.use_driver(core)
+  local chunk = core.chunk
+  core.chunk, core.can_answer = nil, false
+  if chunk then core.driver:put { chunk } end
+end
+
+--- After a write, if there is more to do than to tell that all is written.
+local function settle_output(core)
+  wait_for_room(core, core.left > 0)
+  if core.is_high and core.left <= core.low_mark then
     core.is_high = false
     core:emit("low_event", core.id)
   end
-  if driver:get_out_octets_buffered() > 0 or not core.output then return end
+  if core.left > 0 or not core.output then return false end
   if core.is_ending then flow.finish_output(core) end
-  if before > 0 then core:emit("flushed_event", core.id) end
+  return true
 end
 
-flow.flush = flush
+--- Writes what waits, as far as there is room.
+function flow.flush(core)
+  if not core.output or core.left == 0 then return end
+  flow.use_driver(core)
+  local left, message, code = core.driver:flush(core.output)
+  if not left then return flow.fail(core, "write", message, code) end
+  core.left, core.written = left, core.written + core.left - left
+  if settle_output(core) then core:emit("flushed_event", core.id) end
+end
+
+local flush = flow.flush
 
 --- What `put` leaves to do.
 local function write_out(core)
@@ -138,8 +166,7 @@ local function write_out(core)
 end
 
 local function refuse(core)
-  local message = ("ENOBUFS: %d bytes wait to be taken")
-    :format(core.driver:get_out_octets_buffered())
+  local message = ("ENOBUFS: %d bytes wait to be taken"):format(core.left)
   core.refusal = { message, "ENOBUFS" }
   core:defer "refuse"
   return nil, message, "ENOBUFS"
@@ -155,11 +182,12 @@ function flow.put(core, records)
   if not core.output or core.is_ending then
     return nil, "EPIPE: the output has ended", "EPIPE"
   end
-  local driver = core.driver
-  if driver:get_out_octets_buffered() >= core.max_output then return refuse(core) end
+  if core.left >= core.max_output then return refuse(core) end
   local chunks, message, code = core.output_filter:put(records)
   if not chunks then return nil, message, code end
-  local left = driver:put(chunks)
+  flow.use_driver(core)
+  local left = core.driver:put(chunks)
+  core.left = left
   local is_over = left >= core.high_mark
   if is_over and not core.is_high then
     core.is_high, core.is_high_new = true, true
@@ -172,23 +200,64 @@ end
 
 -- ---- input ------------------------------------------------------------------------------
 
--- Closed when records have been given out, whether or not a handler raised.
-local Delivery = {}
+--- Part of the answer was written, or nothing.
+local function answer_later(core, chunk, written, message, code)
+  if written then
+    core.written, core.chunk = core.written + written, chunk:sub(written + 1)
+    core.left = core.left - written
+    flow.use_driver(core)
+    settle_output(core)
+  elseif LATER[code] then
+    flow.use_driver(core)
+    settle_output(core)
+  else
+    flow.fail(core, "write", message, code)
+  end
+end
 
-function Delivery.__close(delivery, raised)
-  local core = delivery.core
-  core.is_delivering = false
-  if not core.alive then return end
-  if not raised then return write_out(core) end
-  core:defer "output"
-  core:defer "input"
+local function answer(core, chunk)
+  local written, message, code = core.output:write(chunk)
+  if written ~= core.left then
+    return answer_later(core, chunk, written, message, code)
+  end
+  core.chunk, core.left = nil, 0
+  local event = core.events.flushed_event
+  if event then call(kernel, core.session, event, core.id) end
+end
+
+--- What is closed when records have been given out, whether or not a handler
+--- raised.
+local function delivery_of(core)
+  local function close(_, raised)
+    local chunk = core.chunk
+    core.is_delivering, core.can_answer = false, false
+    if raised and core.alive then
+      core:defer "output"
+      core:defer "input"
+    elseif chunk then
+      answer(core, chunk)
+    elseif core.alive and core.left > 0 then
+      write_out(core)
+    end
+  end
+  return setmetatable({}, { __close = close })
+end
+
+--- Gives one record to the user: by an event, or to a function.
+local function give(core, record)
+  core.was_active = true
+  local handler = core.handler
+  if handler then
+    return handler(kernel, core.session:get_heap(), record, core.id)
+  end
+  call(kernel, core.session, core.events.input_event, record, core.id)
 end
 
 --- Gives out records until there are none, or nobody wants more. Whatever a
 --- handler changes counts from the next record on.
 function flow.deliver(core)
   if core.is_delivering then return end
-  local session, id, events = core.session, core.id, core.events
+  local events = core.events
   local delivery <close> = core.delivery -- luacheck: ignore 211
   core.is_delivering, core.has_rest = true, true
   while not core.is_paused and not core.is_deaf and events.input_event do
@@ -197,7 +266,7 @@ function flow.deliver(core)
     core.has_rest = #records > 0
     if not core.has_rest then return end
     for i = 1, #records do
-      kernel:call(session, events.input_event, records[i], id)
+      give(core, records[i])
       if not core.alive then return end
     end
   end
@@ -224,9 +293,60 @@ local function read(core)
   return finish_input(core)
 end
 
+--- What has come, or has not, is not one record alone.
+local function took(core, bytes, message, code)
+  if bytes == "" then
+    return finish_input(core)
+  elseif bytes then
+    core.input_filter:get_one_start { bytes }
+    return flow.deliver(core)
+  elseif not LATER[code] then
+    return flow.fail(core, "read", message, code)
+  end
+end
+
+--- The handler that reads. Bytes that the filter says are one record, no more and
+--- no less, are given out without lists; and the first record that answers it is
+--- written without the driver's queue, unless it is a driver of the user's.
+local function short_way(core)
+  local delivery, block_size = core.delivery, core.driver.block_size
+  local session, id, events = core.session, core.id, core.events
+  return function(_, heap)
+    local get_single = core.get_single
+    if not get_single or core.has_rest then return read(core) end
+    local bytes, message, code = core.input:read(block_size)
+    local record = bytes and get_single(core.input_filter, bytes)
+    if not record or core.is_delivering then
+      return took(core, bytes, message, code)
+    end
+    local handler, closing <close> = core.handler, delivery -- luacheck: ignore 211
+    core.is_delivering, core.can_answer = true, core.left == 0
+    core.was_active = true
+    if handler then
+      handler(kernel, heap, record, id)
+    else
+      call(kernel, session, events.input_event, record, id)
+    end
+  end
+end
+
+--- After a change of filters.
+function flow.use_filters(core)
+  local is_ours = getmetatable(core.driver) == SysRW
+  core.get_single = is_ours and core.input_filter.get_single or nil
+  core.put_single = is_ours and core.output and not core.is_ending
+    and core.output_filter.put_single or nil
+end
+
+local function set_handler(core)
+  local event = core.events.input_event
+  core.handler = type(event) == "function" and event or nil
+end
+
 --- Reading goes on or rests, as the user wants it.
 function flow.update_input(core)
   local wanted = not core.is_paused and core.events.input_event ~= nil
+  set_handler(core)
   if wanted and core.has_rest then core:defer "input" end
   if not core.input or wanted == core.is_reading then return end
   core.is_reading = wanted
@@ -240,7 +360,7 @@ end
 -- ---- the beginning and the end --------------------------------------------------------
 
 local function add_states(core)
-  core:state("read", function() read(core) end)
+  core:state("read", short_way(core))
   core:state("write", function() flush(core) end)
   core:deferred("input", function() flow.deliver(core) end)
   core:deferred("output", function() write_out(core) end)
@@ -265,11 +385,14 @@ local function watch(core)
 end
 
 local function reset(core)
-  core.delivery = setmetatable({ core = core }, Delivery)
+  core.delivery = delivery_of(core)
   core.is_delivering, core.has_rest, core.is_deaf = false, false, false
   core.is_paused, core.is_reading, core.is_writing = false, false, false
   core.is_high, core.is_high_new, core.is_ending = false, false, false
-  core.written = 0
+  core.left, core.written = core.driver:get_out_octets_buffered(), 0
+  core.can_answer, core.was_active = false, false
+  set_handler(core)
+  flow.use_filters(core)
 end
 
 --- Begins, when the core has its handles (as objects), filters, driver, marks and
@@ -291,6 +414,7 @@ end
 --- For a class's on_gone.
 function flow.stop(core)
   core.input, core.output, core.is_deaf = nil, nil, true
+  core.chunk, core.can_answer = nil, false
 end
 
 return flow

@@ -32,7 +32,7 @@ options.kinds.driver = {
 ---@field filter? poe.filter  a new Line
 ---@field input_filter? poe.filter  instead of it, for one direction each
 ---@field output_filter? poe.filter
----@field input_event? string  (record, ID); without it nothing is read
+---@field input_event? string|poe.handler  (record, ID); without it nothing is read
 ---@field flushed_event? string  (ID): all was written
 ---@field error_event? string  (operation, code, text, ID)
 ---@field high_event? string  (ID): high_mark was reached
@@ -47,11 +47,13 @@ local ReadWrite = Base.class("ReadWrite", {
   handle = { "handle" }, input_handle = { "handle" }, output_handle = { "handle" },
   driver = { "driver" },
   filter = { "filter" }, input_filter = { "filter" }, output_filter = { "filter" },
-  input_event = { "text" }, flushed_event = { "text" }, error_event = { "text" },
+  input_event = { "text|function" }, flushed_event = { "text" }, error_event = { "text" },
   high_event = { "text" }, low_event = { "text" },
   high_mark = { "size" }, low_mark = { "integer" },
   max_output = { "size", default = MAX_OUTPUT }, stall_timeout = { "seconds" },
 })
+
+ReadWrite.event_kinds.input_event = { "text|function|boolean" }
 
 function ReadWrite.check(where, checked)
   options.exclude(where, checked, "handle", "input_handle")
@@ -127,13 +129,23 @@ end
 
 -- ---- methods --------------------------------------------------------------------------------
 
---- Takes records to be written.
+--- Takes records to be written; a nil ends them.
+---@param record any
 ---@param ... any
 ---@return boolean? is_high  the high mark is reached: better wait for low_event
 ---@return string? message
 ---@return string? code
-function ReadWrite:put(...)
-  return flow.put(Base.check_alive(self, "put"), { ... })
+function ReadWrite:put(record, ...)
+  local core = self.core
+  if core.can_answer and ... == nil then
+    local put_single = core.put_single
+    local chunk = put_single and put_single(core.output_filter, record)
+    if chunk and #chunk < core.high_mark then
+      core.chunk, core.left, core.can_answer = chunk, #chunk, false
+      return false
+    end
+  end
+  return flow.put(Base.check_alive(self, "put"), { record, ... })
 end
 
 --- Tries to write now what waits.
@@ -170,8 +182,9 @@ end
 function ReadWrite:shutdown_output()
   local core = Base.check_alive(self, "shutdown_output")
   if not core.output then return end
-  core.is_ending = true
-  if core.driver:get_out_octets_buffered() == 0 then
+  flow.use_driver(core)
+  core.is_ending, core.put_single = true, nil
+  if core.left == 0 then
     core:inside(flow.finish_output, core)
   end
 end
@@ -179,6 +192,7 @@ end
 local function set_input(core, filter)
   local pending = core.input_filter:get_pending()
   core.input_filter = filter
+  flow.use_filters(core)
   if not pending then return end
   filter:get_one_start(pending)
   flow.deliver(core)
@@ -196,6 +210,7 @@ function ReadWrite:set_output_filter(filter)
   local core = Base.check_alive(self, "set_output_filter")
   options.check_argument("set_output_filter", 1, filter, "filter")
   core.output_filter = filter
+  flow.use_filters(core)
 end
 
 ---@param filter poe.filter
@@ -238,14 +253,24 @@ function ReadWrite:get_output_handle()
   return self.core.output_handle
 end
 
+--- Whether records came since it was asked last.
+---@return boolean
+function ReadWrite:was_active()
+  local core = self.core
+  local was_active = core.was_active
+  core.was_active = false
+  return was_active
+end
+
 ---@return integer octets  that wait to be written
 function ReadWrite:get_driver_out_octets()
-  return self.core.driver:get_out_octets_buffered()
+  return self.core.left
 end
 
 ---@return integer messages  chunks that wait
 function ReadWrite:get_driver_out_messages()
-  return self.core.driver:get_out_messages_buffered()
+  local core = self.core
+  return core.driver:get_out_messages_buffered() + (core.chunk and 1 or 0)
 end
 
 return ReadWrite
