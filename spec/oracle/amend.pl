@@ -72,10 +72,13 @@ my %edits = (
            ET_SIGNAL_RECURSIVE | ET_SIGDIE, ["DIE", $ex, @{ $w->[1] }],
            __FILE__, __LINE__, undef, monotime(), -__LINE__) }
        my ($handled) = $self->_data_sig_handled_status;
+       _amend_park($handled ? undef : $ex->{error_str},
+         $POE::Kernel::kr_exception);
+       undef $POE::Kernel::kr_exception;
        $self->_data_sig_free_terminated_sessions;
        my $during = $POE::Kernel::kr_exception;
        $POE::Kernel::kr_exception = $before;
-       _amend_park(join_errors($handled ? undef : $ex->{error_str}, $during));
+       _amend_park($during);
      }
      sub join_errors {
        my @errors = grep defined, @_ or return undef;

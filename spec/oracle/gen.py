@@ -365,6 +365,8 @@ def bad(trace, st, sc):
         return 'no end'
     if st.get('warning'):
         return 'POE warning'
+    if st.get('ended'):
+        return 'POE has ended'
     if any(l.startswith('R ') and ' ref_dec ' in l and l.split(' ')[-1].startswith('-') for l in trace):
         return 'negative refcount'
     if any('ARRAY reference' in l or "Can't" in l or 'lingering' in l or '?' in l for l in trace):

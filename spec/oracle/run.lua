@@ -432,7 +432,7 @@ for name in ([[yield delay delay_add alarm alarm_add delay_set alarm_set
   alarm_remove alarm_adjust delay_adjust alarm_remove_all alias_set
   alias_remove alias_list sig unsig detach_myself detach_child state
   select_read select_write pause_read resume_read pause_write
-  resume_write]]):gmatch("%S+") do
+  resume_write option]]):gmatch("%S+") do
   NEEDS_SESSION[name] = true
 end
 

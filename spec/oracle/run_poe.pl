@@ -110,7 +110,8 @@ sub target { my ($t, $self, $sender) = @_;
 my %needs_session = map { $_ => 1 } qw(yield delay delay_add alarm alarm_add
   delay_set alarm_set alarm_remove alarm_adjust delay_adjust alarm_remove_all
   alias_set alias_remove alias_list sig unsig detach_myself detach_child state
-  select_read select_write pause_read resume_read pause_write resume_write);
+  select_read select_write pause_read resume_read pause_write resume_write
+  option);
 
 sub ops { my ($list, $self, $sender) = @_;
   my $me = name($self);
@@ -191,6 +192,8 @@ sub handler { my ($name, $steps) = @_;
 
 sub spawn { my $name = shift;
   my $s = $sc->{sessions}{$name} or die "no session $name";
+  # POE that has ended within a slice can make none before run() returns.
+  $stat{ended}++ unless $K->_data_ses_exists($K->ID);
   my $on = { _start => [], %{ $s->{on} } };
   POE::Session->create(
     inline_states => { map { $_ => handler($name, $on->{$_}) } keys %$on },
