@@ -326,3 +326,122 @@ describe("max_events", function()
       "create: 'dropped_events' cannot be set")
   end)
 end)
+
+describe("poe --max-memory", function()
+  local function poe_with(options, script)
+    return helper.run_poe(PRELUDE .. script,
+      { interpreter = helper.POE .. " " .. options })
+  end
+
+  it("ends a program that needs more, and names the limit", function()
+    local status, _, err = poe_with("--max-memory=4M", [[
+      poe.session.create { inline_states = {
+        _start = function(kernel) kernel:yield "eat" end,
+        eat = function() local t = {} for i = 1, 1e9 do t[i] = i .. "th" end end,
+      } }]])
+    assert.equal(1, status)
+    assert.matches("^poe: not enough memory %(max_memory is 4194304 bytes%)\n"
+      .. "stack traceback:\n.*where the event came from:\n\tevent 'eat'", err)
+  end)
+
+  it("is an exception like others, after which there is memory again", function()
+    local status, out, err = poe_with("--max-memory 4M", [[
+      local again = 0
+      poe.session.create { inline_states = {
+        _start = function(kernel) kernel:sig("DIE", "died") kernel:yield "eat" end,
+        eat = function() local t = {} for i = 1, 1e9 do t[i] = i .. "th" end end,
+        died = function(kernel, _, _, ex)
+          print(ex.error, ex.error_str, ex.event)
+          kernel:sig_handled()
+          again = again + 1
+          if again < 20 then kernel:yield "eat" end
+        end,
+      } }]])
+    assert.equal("", err)
+    assert.equal(0, status)
+    assert.equal(("not enough memory\tnot enough memory (max_memory is 4194304 "
+      .. "bytes)\teat\n"):rep(20), out)
+  end)
+
+  it("counts what waits in the kernel's queue", function()
+    local status, out, err = poe_with("--max-memory=4M", [[
+      poe.session.create { inline_states = {
+        _start = function(kernel) kernel:yield "fill" end,
+        fill = function(kernel)
+          local n = 0
+          print(pcall(function() while true do kernel:yield("x", n); n = n + 1 end end))
+          assert(n < 50000)
+        end,
+        x = function() end,
+      } }]])
+    assert.equal("", err)
+    assert.matches("^false\t%S+ not enough memory\n$", out)
+    assert.equal(0, status)
+  end)
+
+  it("lets the collector work first", function()
+    local status, out, err = poe_with("--max-memory=4M", [[
+      collectgarbage "stop"
+      for i = 1, 1e6 do local _ = { i } end
+      print "done"]])
+    assert.equal("", err)
+    assert.equal("done\n", out)
+    assert.equal(0, status)
+  end)
+
+  it("is a switch that can be changed and taken away", function()
+    local status, out, err = helper.run_poe(PRELUDE .. [[
+      local core = require "poe.core"
+      local function eat() return ("x"):rep(3000000) end
+      poe.configure { max_memory = "2M" }
+      print((pcall(eat)), select(2, core.memory()))
+      poe.configure { max_memory = 8 * 1024 * 1024 }
+      print((pcall(eat)), select(2, core.memory()))
+      poe.configure { max_memory = false }
+      print((pcall(eat)), core.memory())]])
+    assert.equal("", err)
+    assert.equal("false\t2097152\t1\ntrue\t8388608\t1\ntrue\n",
+      out:gsub("\t%d+\t8388608", "\t8388608"))
+    assert.equal(0, status)
+  end)
+
+  it("knows its values", function()
+    for _, bad in ipairs { "8Q", "-1", "M", "0", "1e6", "99999999999G", "" } do
+      local status, _, err = poe_with("--max-memory='" .. bad .. "'", "")
+      assert.equal(2, status)
+      assert.matches("^poe: configure: 'max_memory' must be a number of bytes, or "
+        .. "with K, M or G behind it, got '", err)
+    end
+    local status, _, err = poe_with("--max-memory=90K", "")
+    assert.equal(2, status)
+    assert.matches("^poe: configure: 92160 bytes of memory are too few: %d+ are "
+      .. "used already, and 65536 kept in reserve\n$", err)
+    status, _, err = helper.run_poe("require 'poe'", { environment = "POE_MAX_MEMORY=x" })
+    assert.equal(1, status)
+    assert.matches("POE_MAX_MEMORY must be a number of bytes", err)
+  end)
+
+  it("is survived wherever it strikes", function()
+    for kib = 500, 1500, 50 do
+      local status, _, err = poe_with("--max-memory=" .. kib .. "K", [[
+        local kept = {}
+        poe.session.create { inline_states = {
+          _start = function(kernel) kernel:sig("DIE", "died") kernel:yield "go" end,
+          go = function(kernel, heap)
+            for i = 1, 10000 do
+              kept[i] = kernel.session:postback("back" .. i, {})
+              kernel:delay_add("tick" .. i, 100, i)
+              kernel:yield("x", { i })
+              poe.session.create { inline_states = { _start = function(_, _, ...)
+                kernel:alias_set("alias" .. i)
+                kernel:refcount_increment(kernel.session:ID(), "tag" .. i)
+              end } }
+            end
+          end,
+          died = function(kernel) kept = {} kernel:sig_handled() kernel:stop() end,
+        } }]])
+      assert.is_true(status == 0 or status == 1, err)
+      assert.is_true(err == "" or err:find("not enough memory", 1, true) ~= nil, err)
+    end
+  end)
+end)

@@ -218,6 +218,12 @@ void poe_loop_caught(poe_kernel *k, int signum);
 /* An allocator in the manner of lua_Alloc; NULL ud, NULL fn: malloc. */
 typedef void *(*poe_alloc_fn)(void *ud, void *p, size_t osize, size_t nsize);
 
+/* Memory that a host and its kernel may have together. */
+struct poe_budget {
+  size_t used, limit;
+  size_t refused; /* how often there was no room */
+};
+
 struct poe_config {
   const struct poe_ops *ops;
   void *ud;                        /* first argument of every op */
@@ -261,6 +267,11 @@ int poe_kernel_set_loop(poe_kernel *k, const struct poe_loop_ops *ops);
 int poe_kernel_set_virtual_time(poe_kernel *k);
 /* false: the first exception ends the run (POE_CATCH_EXCEPTIONS=0). */
 void poe_kernel_set_catch(poe_kernel *k, int on);
+
+/* The kernel counts what it has from the system in *budget, now and later, and
+   is out of memory beyond its limit.  Not for one with an allocator of its
+   own.  NULL: no longer. */
+void poe_kernel_set_budget(poe_kernel *k, struct poe_budget *budget);
 
 /* The kernel as a session: parent of roots, sender of system events. */
 poe_session *poe_kernel_session(poe_kernel *k);

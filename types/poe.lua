@@ -85,6 +85,7 @@ local poe = {}
 ---@field virtual_time? boolean           not once there is a session
 ---@field max_events? integer|false          posted events that may wait for a session without an option of that name
 ---@field when_full? "reject"|"drop_oldest"|"drop_newest"  what becomes of more: nil, message, "ENOBUFS", or one is lost
+---@field max_memory? integer|string|false   bytes, or "64M", that Lua and the kernel may have together
 ---@field slow_ms? number|false             tell of handlers that hold the kernel longer; 0, false: of none
 ---@field why? boolean|"signals"           record who makes what, for kernel:why; "signals": also tell on USR1, and when INT ends the program
 
@@ -632,6 +633,12 @@ function core.close() end
 --- What the kernel keeps, counted.
 ---@return table<string, integer>
 function core.census() end
+
+--- What max_memory says; nothing, if there is no limit.
+---@return integer? used
+---@return integer? limit
+---@return integer? refused  how often there was no room
+function core.memory() end
 
 --- Chooses the event loop by the environment or by what is loaded, once.
 function core.find_loop() end

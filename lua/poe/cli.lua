@@ -38,6 +38,7 @@ Available options are:
                         signals, destroy; default is all of them
   --assert topic,...    check data, events, files, retvals, usage, states;
                         default is all of them
+  --max-memory bytes    as many, or with K, M or G behind, for Lua and kernel
   --slow ms             tell of handlers that run longer, with their stack
   --virtual-time        when nothing is ready, go to the next timer at once
   --why                 record who makes what; on SIGUSR1 and when interrupted,
@@ -78,6 +79,11 @@ local function add_topics(options, option, list)
   return true
 end
 
+local function set_max_memory(options, _, value)
+  options.max_memory = value
+  return true
+end
+
 local function set_slow(options, option, value)
   options.slow_ms = tonumber(value)
   if options.slow_ms and options.slow_ms > 0 then return true end
@@ -88,6 +94,7 @@ end
 local with_value = {
   ["-e"] = add_step, ["-l"] = add_step, ["--loop"] = set_loop,
   ["--trace"] = add_topics, ["--assert"] = add_topics, ["--slow"] = set_slow,
+  ["--max-memory"] = set_max_memory,
 }
 
 local without_value = {
@@ -193,9 +200,19 @@ local function handler_traceback(value)
   return rawequal(raised, value) and trace or nil
 end
 
+--- Names the limit, if that is why there is not enough memory.
+local function with_limit(message)
+  local core = loaded["poe.core"]
+  if not core or not message:find "not enough memory$" then return message end
+  local _, limit = core.memory()
+  return limit and ("%s (max_memory is %d bytes)"):format(message, limit)
+    or message
+end
+
 --- Says what is wrong.
 local function report(err, own_traceback, say)
   local message, want_trace = describe(err)
+  message = with_limit(message)
   local trace = handler_traceback(err) or want_trace and own_traceback
   say(trace and message .. "\n" .. trace or message)
 end
@@ -379,6 +396,7 @@ local function switches_of(options)
     trace = options.trace,
     assert = options.assert,
     virtual_time = options.virtual_time,
+    max_memory = options.max_memory,
     slow_ms = options.slow_ms,
     why = options.why and (options.interactive or "signals"),
   }

@@ -226,3 +226,32 @@ TEST(without_memory_there_is_no_limit_and_the_post_is_the_callers) {
   for (int i = 0; i < 4; i++) ASSERT_EQ(do_post(1, "x", NONE), 0);
   end();
 }
+
+/* ---- the budget ----------------------------------------------------------------- */
+
+static struct poe_budget budget;
+
+static void post_until_full(void) {
+  int err = 0;
+  for (int i = 0; !err && i < 100000; i++) err = do_post(1, "x", NONE);
+  ASSERT_EQ(err, -ENOMEM);
+}
+
+TEST(a_budget_counts_what_the_kernel_has_and_ends_it) {
+  host_open_with((struct host_options){.use_malloc = 1});
+  on(0, "x", NULL);
+  start(1);
+  budget = (struct poe_budget){.used = 1000, .limit = SIZE_MAX};
+  poe_kernel_set_budget(host.k, &budget);
+  ASSERT_EQ(budget.used, 1000 + host.k->bytes);
+  ASSERT_GT(host.k->bytes, 0);
+  budget.limit = budget.used + (1u << 20);
+  as(1, post_until_full);
+  ASSERT_LE(budget.used, budget.limit);
+  ASSERT_GE(budget.refused, 1);
+  while (host.k->events) do_slice();
+  poe_kernel_set_budget(host.k, NULL);
+  ASSERT_EQ(budget.used, 1000);
+  take_log();
+  end();
+}

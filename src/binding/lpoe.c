@@ -157,6 +157,7 @@ void lpoe_close(struct lpoe *P, lua_State *L) {
   poe_kernel *k = P->k;
   poe_kernel_free(k);
   P->k = NULL;
+  lpoe_memory_stop(P, L);
   lpoe_values_fini(P, L);
   free(P->co);
   P->co = NULL;

@@ -80,6 +80,7 @@ struct lpoe_values {
 /* A strong postback, while it is recorded who makes what: see lpoe_why.c. */
 struct lpoe_made;
 struct lpoe_slow;
+struct lpoe_memory;
 
 #define LPOE_NONE UINT32_MAX
 #define LPOE_RECENT 16 /* a power of two */
@@ -105,6 +106,7 @@ struct lpoe {
   size_t postbacks;          /* open ones */
   struct lpoe_made *made;    /* those of which it is known who made them */
   uint32_t nmade, made_room;
+  struct lpoe_memory *memory; /* NULL: no limit was ever set */
   size_t max_events; /* the switches */
   enum poe_when_full when_full;
   struct lpoe_slow *slow;    /* NULL: nobody watches the time */
@@ -333,6 +335,17 @@ void lpoe_max_events_switch(struct lpoe *P, lua_State *L);
 void lpoe_when_full_switch(struct lpoe *P, lua_State *L);
 /* What a method returns that could not post. */
 int lpoe_not_sent(struct lpoe *P, lua_State *L, uint64_t id, int err);
+
+/* ---- lpoe_memory.c ---------------------------------------------------------- */
+
+/* The switch `max_memory`, its value on top.  Raises. */
+void lpoe_memory_switch(struct lpoe *P, lua_State *L);
+void lpoe_memory_from_environment(struct lpoe *P, lua_State *L);
+void lpoe_memory_stop(struct lpoe *P, lua_State *L);
+/* From now on the reserve may be used, or not. */
+void lpoe_memory_reserve(struct lpoe *P, int is_used);
+size_t lpoe_memory_limit(const struct lpoe *P); /* 0: none */
+int lpoe_memory(lua_State *L);
 
 /* ---- lpoe_slow.c ------------------------------------------------------------ */
 

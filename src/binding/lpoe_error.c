@@ -137,6 +137,17 @@ static void set_frame(struct lpoe *P, lua_State *L,
   lua_setfield(L, -2, "source_session");
 }
 
+/* [text]: if memory was lacking, and there is a limit, it is named. */
+static void name_limit(const struct lpoe *P, lua_State *L) {
+  static const char what[] = "not enough memory";
+  size_t limit = lpoe_memory_limit(P), len;
+  const char *text = lua_tolstring(L, -1, &len);
+  if (!limit || len < sizeof what - 1) return;
+  if (strcmp(text + len - (sizeof what - 1), what) != 0) return;
+  lua_pushfstring(L, " (max_memory is %I bytes)", (LUAI_UACINT)limit);
+  lua_concat(L, 2);
+}
+
 static int build(lua_State *L) {
   struct build *b = lua_touserdata(L, 1);
   luaL_checkstack(L, 20, NULL);
@@ -149,6 +160,7 @@ static int build(lua_State *L) {
   lua_pushvalue(L, value);
   lua_setfield(L, -2, "error");
   push_text(L, value);
+  name_limit(b->P, L);
   lua_setfield(L, -2, "error_str");
   push_traceback(L, b, value);
   lua_setfield(L, -2, "traceback");
@@ -156,13 +168,10 @@ static int build(lua_State *L) {
   return 1;
 }
 
-struct poe_value lpoe_park_exception(struct lpoe *P, lua_State *co,
-                                     const struct poe_frame *frame,
-                                     const char *instead) {
+static struct poe_value build_exception(struct lpoe *P, struct build *b) {
   lua_State *W = P->worker;
-  struct build b = {P, co, frame, instead};
   lua_pushcfunction(W, build);
-  lua_pushlightuserdata(W, &b);
+  lua_pushlightuserdata(W, b);
   if (lua_pcall(W, 1, 1, 0) == LUA_OK) {
     struct poe_value value = lpoe_park_one(P, W);
     if (value.words[0] != 1) return value; /* 1: no memory to park it */
@@ -170,6 +179,16 @@ struct poe_value lpoe_park_exception(struct lpoe *P, lua_State *co,
     lua_pop(W, 1);
   }
   return lpoe_parked_in(P->memory_slot);
+}
+
+struct poe_value lpoe_park_exception(struct lpoe *P, lua_State *co,
+                                     const struct poe_frame *frame,
+                                     const char *instead) {
+  struct build b = {P, co, frame, instead};
+  lpoe_memory_reserve(P, 1);
+  struct poe_value value = build_exception(P, &b);
+  lpoe_memory_reserve(P, 0);
+  return value;
 }
 
 /* ---- raising ------------------------------------------------------------------------ */

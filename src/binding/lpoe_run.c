@@ -19,6 +19,7 @@ static int run_failed(struct lpoe *P, lua_State *L, int err) {
   if (P->loop_failed) return lpoe_loop_raise(P, L);
   if (err == -EBUSY) return luaL_error(L, "the kernel is running already");
   if (err == -POE_EDEEP) return luaL_error(L, "slices are nested too deep");
+  if (err == -ENOMEM) return luaL_error(L, "not enough memory");
   return luaL_error(L, "the loop '%s' failed: %s",
                     poe_kernel_loop_name(P->k), strerror(-err));
 }
@@ -208,6 +209,7 @@ static const struct {
     {"loop", set_loop},           {"trace_filename", set_trace_filename},
     {"catch_exceptions", set_catch}, {"virtual_time", set_virtual_time},
     {"why", lpoe_why_switch},         {"slow_ms", lpoe_slow_switch},
+    {"max_memory", lpoe_memory_switch},
     {"max_events", lpoe_max_events_switch},
     {"when_full", lpoe_when_full_switch},
 };
@@ -268,6 +270,7 @@ void lpoe_configure_from_environment(struct lpoe *P, lua_State *L) {
   if (value && *value) open_log(P, L, value);
   lpoe_why_from_environment(P, L);
   lpoe_slow_from_environment(P, L);
+  lpoe_memory_from_environment(P, L);
 }
 
 /* ---- functions of the module ----------------------------------------------------------- */
@@ -379,6 +382,7 @@ const luaL_Reg lpoe_run_functions[] = {
     {"step", module_step},
     {"close", module_close},
     {"census", module_census},
+    {"memory", lpoe_memory},
     {"find_loop", lpoe_find_loop},
     {"fork_luv", lpoe_fork_luv},
     {"bridge", lpoe_bridge},

@@ -11,6 +11,9 @@
  * burst's slabs go back to the system as they empty, which a heap with one
  * survivor at its end cannot do.  Under a sanitizer everything is malloc, so
  * that it sees the end of every block.
+ *
+ * What is got from the system, slabs and all, is counted in `bytes`, and in
+ * the host's budget if it has set one; beyond that there is no memory.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -42,6 +45,31 @@ static int is_small(const poe_kernel *k, size_t size) {
   return HAS_SLABS && !k->alloc && class_of(size) < POE__SLAB_CLASSES;
 }
 
+/* ---- the budget ---------------------------------------------------------------- */
+
+/* So much more, if there is room for it. */
+static int count_in(poe_kernel *k, size_t size) {
+  struct poe_budget *b = k->budget;
+  if (b && (size > b->limit || b->used > b->limit - size)) {
+    b->refused++;
+    return 0;
+  }
+  k->bytes += size;
+  if (b) b->used += size;
+  return 1;
+}
+
+static void count_out(poe_kernel *k, size_t size) {
+  k->bytes -= size;
+  if (k->budget) k->budget->used -= size;
+}
+
+void poe_kernel_set_budget(poe_kernel *k, struct poe_budget *budget) {
+  if (k->budget) k->budget->used -= k->bytes;
+  k->budget = budget;
+  if (budget) budget->used += k->bytes;
+}
+
 /* ---- pages ------------------------------------------------------------------- */
 
 /* Aligned to `size`, a power of two: twice as much, less what is too much. */
@@ -57,9 +85,13 @@ static void *map_aligned(size_t size) {
 
 void *poe__pages(poe_kernel *k, size_t size) {
   if (!HAS_SLABS || k->alloc) return poe__alloc(k, size);
+  if (!count_in(k, size)) return NULL;
   void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
                  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (p == MAP_FAILED) return NULL;
+  if (p == MAP_FAILED) {
+    count_out(k, size);
+    return NULL;
+  }
   k->allocations++;
   return p;
 }
@@ -71,6 +103,7 @@ void poe__pages_free(poe_kernel *k, void *p, size_t size) {
   }
   k->allocations--;
   munmap(p, size);
+  count_out(k, size);
 }
 
 /* ---- slabs -------------------------------------------------------------------- */
@@ -79,9 +112,13 @@ static struct poe__slab *slab_of(void *p) {
   return (void *)((uintptr_t)p & ~(uintptr_t)(SLAB_SIZE - 1));
 }
 
-static struct poe__slab *new_slab(struct poe__list *class) {
+static struct poe__slab *new_slab(poe_kernel *k, struct poe__list *class) {
+  if (!count_in(k, SLAB_SIZE)) return NULL;
   struct poe__slab *slab = map_aligned(SLAB_SIZE);
-  if (!slab) return NULL;
+  if (!slab) {
+    count_out(k, SLAB_SIZE);
+    return NULL;
+  }
   slab->unused = (sizeof *slab + GRAIN - 1) / GRAIN * GRAIN;
   poe__list_push(class, &slab->node);
   return slab;
@@ -96,7 +133,7 @@ static void *take_block(poe_kernel *k, size_t size) {
   size = class_of(size) * GRAIN;
   if (!class->next) poe__list_init(class);
   struct poe__slab *slab = poe__list_empty(class)
-                               ? new_slab(class)
+                               ? new_slab(k, class)
                                : POE__ITEM(class->next, struct poe__slab, node);
   if (!slab) return NULL;
   void *block = slab->free;
@@ -122,6 +159,7 @@ static void give_block(poe_kernel *k, void *block, size_t size) {
   if (class->next == class->prev) return; /* the last one stays */
   poe__list_remove(&slab->node);
   munmap(slab, SLAB_SIZE);
+  count_out(k, SLAB_SIZE);
 }
 
 void poe__alloc_fini(poe_kernel *k) {
@@ -131,16 +169,26 @@ void poe__alloc_fini(poe_kernel *k) {
       struct poe__list *node = class->next;
       poe__list_remove(node);
       munmap(POE__ITEM(node, struct poe__slab, node), SLAB_SIZE);
+      count_out(k, SLAB_SIZE);
     }
   }
 }
 
 /* ---- any size -------------------------------------------------------------------- */
 
+/* In the manner of lua_Alloc: the host's, or the system's. */
+static void *resize(poe_kernel *k, void *p, size_t old, size_t size) {
+  if (k->alloc) return k->alloc(k->alloc_ud, p, old, size);
+  if (size > old && !count_in(k, size - old)) return NULL;
+  void *q = size ? realloc(p, size) : NULL;
+  if (size == 0) free(p);
+  if (size > old && !q) count_out(k, size - old);
+  if (size < old && (q || size == 0)) count_out(k, old - size);
+  return q;
+}
+
 void *poe__alloc(poe_kernel *k, size_t size) {
-  void *p = k->alloc             ? k->alloc(k->alloc_ud, NULL, 0, size)
-            : is_small(k, size) ? take_block(k, size)
-                                : malloc(size);
+  void *p = is_small(k, size) ? take_block(k, size) : resize(k, NULL, 0, size);
   if (p) k->allocations++;
   return p;
 }
@@ -150,20 +198,22 @@ void *poe__zalloc(poe_kernel *k, size_t size) {
     void *p = poe__alloc(k, size);
     return p ? memset(p, 0, size) : NULL;
   }
+  if (!count_in(k, size)) return NULL;
   void *p = calloc(1, size); /* fresh pages need no clearing */
-  if (p) k->allocations++;
+  if (p)
+    k->allocations++;
+  else
+    count_out(k, size);
   return p;
 }
 
 void poe__free(poe_kernel *k, void *p, size_t size) {
   if (!p) return;
   k->allocations--;
-  if (k->alloc)
-    k->alloc(k->alloc_ud, p, size, 0);
-  else if (is_small(k, size))
+  if (is_small(k, size))
     give_block(k, p, size);
   else
-    free(p);
+    resize(k, p, size, 0);
 }
 
 int poe__grow(poe_kernel *k, void **p, size_t item, size_t *room,
@@ -171,8 +221,7 @@ int poe__grow(poe_kernel *k, void **p, size_t item, size_t *room,
   if (need <= *room) return 0;
   size_t n = *room ? *room : 8;
   while (n < need) n *= 2;
-  void *q = k->alloc ? k->alloc(k->alloc_ud, *p, *room * item, n * item)
-                     : realloc(*p, n * item);
+  void *q = resize(k, *p, *room * item, n * item);
   if (!q) return -ENOMEM;
   if (!*p) k->allocations++;
   *p = q;
@@ -182,8 +231,7 @@ int poe__grow(poe_kernel *k, void **p, size_t item, size_t *room,
 
 void poe__shrink(poe_kernel *k, void **p, size_t item, size_t *room,
                  size_t n) {
-  void *q = k->alloc ? k->alloc(k->alloc_ud, *p, *room * item, n * item)
-                     : realloc(*p, n * item);
+  void *q = resize(k, *p, *room * item, n * item);
   if (!q) return; /* then it stays as large as it is */
   *p = q;
   *room = n;
@@ -192,8 +240,5 @@ void poe__shrink(poe_kernel *k, void **p, size_t item, size_t *room,
 void poe__array_free(poe_kernel *k, void *p, size_t size) {
   if (!p) return;
   k->allocations--;
-  if (k->alloc)
-    k->alloc(k->alloc_ud, p, size, 0);
-  else
-    free(p);
+  resize(k, p, size, 0);
 }

@@ -161,6 +161,8 @@ struct poe_kernel {
   poe_alloc_fn alloc;
   void *alloc_ud;
   size_t allocations;
+  size_t bytes; /* got from the system; not those of this struct */
+  struct poe_budget *budget;
   struct poe__list slabs[POE__SLAB_CLASSES]; /* see alloc.c */
 
   /* hot: the queue and what a dispatch touches */
