@@ -882,6 +882,51 @@ function sys.get_winsize(terminal) end
 ---@return string? code
 function sys.set_winsize(terminal, rows, columns, width, height) end
 
+--- A terminal whose modes are to be changed. How it is now it will be again after
+--- tty_restore, or when the process ends by itself, by exit, or by a signal that
+--- nobody handles. It is an open file of its own where that is possible.
+---@param terminal poe.sys.fd|file*|integer
+---@return poe.sys.fd?
+---@return string? message
+---@return string? code
+function sys.tty_open(terminal) end
+
+--- Keys come as they are and are not echoed; no lines. What is written is handled
+--- as before.
+---@param terminal poe.sys.fd  of tty_open
+---@param has_signals? boolean  keys may send signals
+---@param farewell? string  written if the process ends like this; 32 bytes
+---@return true?
+---@return string? message
+---@return string? code
+function sys.tty_edit(terminal, has_signals, farewell) end
+
+--- As it was found, until the next tty_edit.
+---@param terminal poe.sys.fd  of tty_open
+---@return true?
+---@return string? message
+---@return string? code
+function sys.tty_pause(terminal) end
+
+--- As it was found. It is open still, but not one of tty_open any more.
+---@param terminal poe.sys.fd  of tty_open
+---@return true?
+---@return string? message
+---@return string? code
+function sys.tty_restore(terminal) end
+
+--- Stops this process as SIGTSTP does by default; comes back when it is continued.
+---@return true?
+---@return string? message
+---@return string? code
+function sys.tty_stop() end
+
+--- Waits, and blocks, until the terminal takes bytes.
+---@param terminal poe.sys.fd
+---@param seconds number  60 at most
+---@return boolean is_ready
+function sys.tty_wait(terminal, seconds) end
+
 ---@class poe.sys.stat
 ---@field type "file"|"directory"|"fifo"|"socket"|"char"|"block"|"other"
 ---@field mode integer  permissions
@@ -1073,8 +1118,3 @@ local Parser = {}
 ---@return string[]? headers  of a head: { name, value, … }
 ---@return boolean? keep_alive  of a head
 function Parser:feed(bytes, position) end
-
---- What there is of the body, and was not told before; limits and the end of the
---- request know nothing of it any more.
----@return string bytes
-function Parser:body() end

@@ -118,26 +118,17 @@ local LUA_TYPES = {
   table = "a table", ["function"] = "a function", userdata = "a userdata",
 }
 
---- The names in "text|function", split once.
-local split = setmetatable({}, { __index = function(known, kinds)
-  local list = {}
-  for kind in kinds:gmatch "[^|]+" do list[#list + 1] = kind end
-  known[kinds] = list
-  return list
-end })
-
 local function accepts(kinds, value)
-  local list = split[kinds]
-  for i = 1, #list do
-    local own = options.kinds[list[i]]
-    if own and own.accepts(value) or type(value) == list[i] then return true end
+  for kind in kinds:gmatch "[^|]+" do
+    local own = options.kinds[kind]
+    if own and own.accepts(value) or type(value) == kind then return true end
   end
   return false
 end
 
 local function text_of(kinds)
   local texts = {}
-  for _, kind in ipairs(split[kinds]) do
+  for kind in kinds:gmatch "[^|]+" do
     local own = options.kinds[kind]
     texts[#texts + 1] = own and own.text or LUA_TYPES[kind] or kind
   end
@@ -163,21 +154,6 @@ local function check_known(where, given, parameters)
         and "did you mean '" .. nearest .. "'?" or "it takes none"))
     end
   end
-end
-
---- Whether neither check has anything to say: nothing is sorted for that.
-local function is_right(given, parameters)
-  for key in pairs(given) do
-    if parameters[key] == nil then return false end
-  end
-  for key, parameter in pairs(parameters) do
-    local value = given[key]
-    if value == nil and parameter.required or
-      value ~= nil and not accepts(parameter[1], value) then
-      return false
-    end
-  end
-  return true
 end
 
 local function check_value(where, key, value, parameter)
@@ -207,15 +183,11 @@ function options.check(where, given, parameters)
   if type(rawget(given, "new")) == "function" then
     blame(("%s: call it with '.', not with ':'"):format(where))
   end
-  if not is_right(given, parameters) then
-    check_known(where, given, parameters)
-    for _, key in ipairs(sorted_keys(parameters)) do
-      check_value(where, key, given[key], parameters[key])
-    end
-  end
+  check_known(where, given, parameters)
   local checked = {}
-  for key, parameter in pairs(parameters) do
-    local value = given[key]
+  for _, key in ipairs(sorted_keys(parameters)) do
+    local parameter, value = parameters[key], given[key]
+    check_value(where, key, value, parameter)
     if value == nil then value = parameter.default end
     checked[key] = integer_of(value) or value
   end

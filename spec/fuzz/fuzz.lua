@@ -61,7 +61,7 @@ local text_of
 local function table_text(t)
   local items = {}
   for key, value in next, t do
-    if key ~= "request" then
+    if t.__name == nil and key ~= "request" then
       items[#items + 1] = text_of(key) .. "=" .. text_of(value)
     end
   end
@@ -80,23 +80,9 @@ end
 ---@field code string?
 ---@field pending string
 
---- Strings that follow each other as one.
-local function join_strings(records)
+local function result_text(result)
   local list = {}
-  for _, record in ipairs(records) do
-    if type(record) == "string" and type(list[#list]) == "string" then
-      list[#list] = list[#list] .. record
-    else
-      list[#list + 1] = record
-    end
-  end
-  return list
-end
-
-local function result_text(result, joins)
-  local list = {}
-  local records = joins and join_strings(result.records) or result.records
-  for i, record in ipairs(records) do list[i] = text_of(record) end
+  for i, record in ipairs(result.records) do list[i] = text_of(record) end
   return table.concat(list, "\n") .. "\n" .. (result.code or "") ..
     (result.code and "" or "\n" .. result.pending)
 end
@@ -178,13 +164,12 @@ end
 
 local function check(target, case)
   local bytes, kind = arrange(target, case)
-  local make, joins = target.make[kind], includes(target.joins, kind)
+  local make = target.make[kind]
   local first = whole(make(), bytes)
-  local expected = result_text(first, joins)
-  compare("byte by byte", expected,
-    result_text(in_pieces(make(), bytes, 1), joins))
+  local expected = result_text(first)
+  compare("byte by byte", expected, result_text(in_pieces(make(), bytes, 1)))
   compare("in pieces", expected,
-    result_text(in_pieces(make(), bytes, random(1, #bytes + 1)), joins))
+    result_text(in_pieces(make(), bytes, random(1, #bytes + 1))))
   if includes(target.resumes, kind) then
     compare("in two filters", expected, result_text(in_two_filters(make, bytes)))
   end

@@ -244,6 +244,7 @@ int luaopen_poe_sys(lua_State *L) {
   sys_open_proc(L);
   sys_open_child(L);
   sys_open_pty(L);
+  sys_open_tty(L);
   ignore_sigpipe();
   return 1;
 }

@@ -176,4 +176,8 @@ void sys_open_child(lua_State *L); /* [.., module] */
 
 void sys_open_pty(lua_State *L); /* [.., module] */
 
+/* sys_tty.c: terminals whose modes are changed */
+
+void sys_open_tty(lua_State *L); /* [.., module] */
+
 #endif
