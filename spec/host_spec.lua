@@ -261,6 +261,47 @@ describe("poe", function()
     end)
   end)
 
+  describe("standard input", function()
+    local WATCH = [[
+      local poe = require "poe"
+      poe.session.create { inline_states = {
+        _start = function(kernel) kernel:select_read(io.stdin, "rd") end,
+        rd = function(kernel)
+          kernel:select_read(io.stdin)
+          %s
+        end,
+      } }
+      poe.run()
+    ]]
+    local O_NONBLOCK = 0x800
+
+    --- Its flags, after a program has watched it.
+    local function flags_after(ending)
+      fixture.write_file("watch.lua", WATCH:format(ending))
+      local result = shell "echo x | { $POE watch.lua; grep flags /proc/self/fdinfo/0; }"
+      return tonumber(result.out:match "flags:%s*(%d+)", 8), result.out
+    end
+
+    it("blocks again when a program that watched it has ended", function()
+      assert.equal(0, flags_after "" & O_NONBLOCK)
+      assert.equal(0, flags_after "os.exit(1)" & O_NONBLOCK)
+    end)
+
+    it("stays as it is when the child of a fork ends", function()
+      local _, out = flags_after [[
+        if assert(kernel:fork()) == 0 then os.exit(0) end
+        kernel:sig("CHLD", "ended")
+        kernel:state("ended", function()
+          kernel:sig "CHLD"
+          kernel:delay "ended"
+          for line in io.lines "/proc/self/fdinfo/0" do print(line) end
+        end)
+        kernel:delay("ended", 10)
+      ]]
+      assert.equal(O_NONBLOCK, tonumber(out:match "flags:%s*(%d+)", 8) & O_NONBLOCK)
+    end)
+  end)
+
   describe("--help and --version", function()
     it("print to stdout, with status 0", function()
       local long, short = poe "--help", poe "-h"

@@ -312,7 +312,8 @@ struct poe_driver {
   void (*close)(void *ud);
 };
 
-/* -EBUSY: it has a driver.  It may be set inside loop_ops->open. */
+/* -EBUSY: it has a driver; -EINVAL: this one lacks a function.  It may be set
+   inside loop_ops->open. */
 int poe_kernel_set_driver(poe_kernel *k, const struct poe_driver *driver,
                           void *ud);
 /* Opens the loop.  Readable: a step is due.  -ENOSYS: it has none. */
@@ -411,10 +412,11 @@ struct poe_timer_info {
 };
 int poe_timer_remove(poe_kernel *k, int64_t id, struct poe_timer_info *out);
 /*
- * Ids of the session's timers in due order; *ids is free(3)d by the caller.
+ * Ids of the session's timers in due order; *ids is the caller's to give back.
  * O(n log n) in the session's own timers.
  */
 int poe_timer_list(poe_kernel *k, int64_t **ids, size_t *count);
+void poe_timer_list_free(poe_kernel *k, int64_t *ids, size_t count);
 /* Move by delta_ns from its due time. */
 int poe_timer_adjust(poe_kernel *k, int64_t id, int64_t delta_ns,
                      int64_t *due_epoch_ns);

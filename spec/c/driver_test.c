@@ -103,6 +103,17 @@ TEST(there_is_one_driver_and_it_learns_of_the_end) {
   ASSERT_EQ(drv.closes, 1);
 }
 
+TEST(a_driver_that_lacks_a_function_is_refused) {
+  host_open();
+  struct poe_driver lame = driver;
+  lame.moved = NULL;
+  ASSERT_EQ(poe_kernel_set_driver(host.k, &lame, NULL), -EINVAL);
+  lame = driver;
+  lame.attach_uidestroy = NULL; /* this one need not be there */
+  ASSERT_EQ(poe_kernel_set_driver(host.k, &lame, NULL), 0);
+  end();
+}
+
 TEST(a_step_does_not_wait) {
   open_driven();
   on(1, "late", NULL);

@@ -21,6 +21,7 @@
 
 #include "fake_host.h"
 #include "internal.h"
+#include "loop_uv.h"
 
 /* A test for each bridge. */
 #define EACH_LOOP(NAME)                                                        \
@@ -275,15 +276,23 @@ static int count_move(void *ud) {
   return 0;
 }
 static void ignore_read(void) { do_ignore(fd[0], POE_RD); }
-static void close_driver(void *ud) { (void)ud; }
+static void ignore_it(void *ud) { (void)ud; }
+static int refuse(void *ud) {
+  (void)ud;
+  return -ENOSYS;
+}
 static int is_readable(int descriptor) {
   struct pollfd p = {descriptor, POLLIN, 0};
   return poll(&p, 1, 0) > 0;
 }
 
 TEST(the_driver_is_told_that_the_backend_is_another) {
-  static const struct poe_driver driver = {.moved = count_move,
-                                           .close = close_driver};
+  static const struct poe_driver driver = {.wake = ignore_it,
+                                           .run = refuse,
+                                           .halt = ignore_it,
+                                           .forked = refuse,
+                                           .moved = count_move,
+                                           .close = ignore_it};
   open_on("uv");
   make_pipe(fd);
   int twin = dup(fd[0]);
@@ -308,6 +317,27 @@ TEST(the_driver_is_told_that_the_backend_is_another) {
   close(fd[1]);
   poe_kernel_stop(host.k);
   take_log();
+  host_close();
+}
+
+TEST(a_ghost_that_never_shows_itself_is_not_awaited_for_ever) {
+  open_on("uv");
+  make_pipe(fd);
+  int twin = dup(fd[0]);
+  start(1);
+  as(1, hold);
+  as(1, watch_read);
+  ASSERT_EQ(poe_kernel_step(host.k), 1);
+  close(fd[0]);
+  as(1, ignore_read);
+  ASSERT_EQ(poe_kernel_step(host.k), 1);
+  ASSERT_EQ(host.k->loop->is_wary, 1);
+  host.k->loop->wary_ns -= UINT64_C(10000000000);
+  ASSERT_EQ(poe_kernel_step(host.k), 1);
+  ASSERT_EQ(host.k->loop->is_wary, 0);
+  close(twin);
+  close(fd[1]);
+  poe_kernel_stop(host.k);
   host_close();
 }
 

@@ -173,7 +173,8 @@ static void set_timers(void) {
   }
   int64_t *ids;
   size_t n;
-  if (poe_timer_list(host.k, &ids, &n) == 0) free(ids);
+  if (poe_timer_list(host.k, &ids, &n) == 0)
+    poe_timer_list_free(host.k, ids, n);
   poe_name *t1 = nm("t1");
   if (t1) poe_timer_clear(host.k, t1);
 }

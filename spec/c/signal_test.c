@@ -371,3 +371,23 @@ TEST(IDLE_handled_with_new_work_comes_again) {
   ASSERT_LOG("1 sig IDLE, 1 work, 1 sig IDLE, 1 work, 1 sig IDLE, 1 _stop");
   end();
 }
+
+static void handle_term(void) { ASSERT_EQ(do_sig("TERM", "term", NONE), 0); }
+
+TEST(without_memory_it_stops_nobody_who_would_have_handled_it) {
+  open_tree();
+  on(0, "term", handled);
+  everybody(wait_long);
+  as(1, handle_term);
+  do_signal(0, "TERM", NONE);
+  memory.for_ever = 1;
+  memory.allow = 0;
+  ASSERT_EQ(do_slice(), -ENOMEM);
+  ASSERT_LOG("");
+  memory.allow = -1;
+  do_signal(0, "TERM", NONE);
+  ASSERT_EQ(do_slice(), 1);
+  ASSERT_LOG("1 term TERM");
+  poe_kernel_stop(host.k);
+  end();
+}

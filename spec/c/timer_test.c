@@ -156,7 +156,7 @@ static void list_three(void) {
   ASSERT_EQ(ids[0], id_c);
   ASSERT_EQ(ids[1], id_b);
   ASSERT_EQ(ids[2], id_a);
-  free(ids);
+  poe_timer_list_free(host.k, ids, n);
 }
 static void list_ties(void) {
   int64_t *ids;
@@ -165,7 +165,7 @@ static void list_ties(void) {
   ASSERT_EQ(n, 3);
   ASSERT_EQ(ids[0], id_b);
   ASSERT_EQ(ids[2], id_a);
-  free(ids);
+  poe_timer_list_free(host.k, ids, n);
 }
 static void list_none(void) {
   int64_t *ids;

@@ -187,7 +187,7 @@ static int64_t *push_ids(struct lpoe *P, lua_State *L, size_t *count) {
   if (*count) {
     copy = lua_newuserdatauv(L, *count * sizeof *copy, 0);
     for (size_t i = 0; i < *count; i++) copy[i] = ids[i];
-    free(ids);
+    poe_timer_list_free(P->k, ids, *count);
   }
   return copy;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * host.h -- what the executable links in: the modules that main.c preloads.
- * Each is an ordinary Lua module; poe.lineedit exists in the host only.
+ * Each is an ordinary Lua module; poe.lineedit exists in the host only.  And
+ * stdio.c.
  */
 #ifndef POE_HOST_H
 #define POE_HOST_H
@@ -12,5 +13,9 @@ int luaopen_poe_core(lua_State *L);
 int luaopen_poe_sys(lua_State *L);
 int luaopen_poe_lineedit(lua_State *L);
 int luaopen_poe_http(lua_State *L); /* where llhttp is */
+
+/* At the end of the process the standard files block again if they do now; if
+   not all of the output could be written, the status is 1. */
+void host_keep_stdio(void);
 
 #endif

@@ -11,9 +11,7 @@
  * when it runs from <checkout>/build, else those in the share/lua beside its
  * directory, wherever that was moved to, else those in POE_LUADIR.
  */
-#include <errno.h>
 #include <limits.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -152,23 +150,8 @@ static int host_main(lua_State *L) {
   return status == LUA_OK ? 1 : lua_error(L);
 }
 
-/* Nobody reads it any more, and nobody is to be told. */
-static int output_is_unwanted(void) {
-  struct pollfd out = {STDOUT_FILENO, 0, 0};
-  return poll(&out, 1, 0) == 1 && out.revents & POLLERR;
-}
-
-/* What was printed is only known to be written when the buffer is empty. */
-static void end_output(void) {
-  int err = fflush(stdout) == 0 ? 0 : errno;
-  if ((!err && !ferror(stdout)) || output_is_unwanted()) return;
-  fprintf(stderr, "poe: standard output is not complete%s%s\n",
-          err ? ": " : "", err ? strerror(err) : "");
-  _exit(EXIT_FAILURE);
-}
-
 int main(int argc, char **argv) {
-  atexit(end_output);
+  host_keep_stdio();
   lua_State *L = luaL_newstate();
   if (L == NULL) {
     fputs("poe: cannot create state: not enough memory\n", stderr);

@@ -23,6 +23,9 @@ void poe__driver_fini(poe_kernel *k) {
 int poe_kernel_set_driver(poe_kernel *k, const struct poe_driver *driver,
                           void *ud) {
   if (k->driver) return -EBUSY;
+  if (!driver->wake || !driver->run || !driver->halt || !driver->forked ||
+      !driver->moved || !driver->close)
+    return -EINVAL;
   k->driver = driver;
   k->driver_ud = ud;
   return 0;

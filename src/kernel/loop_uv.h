@@ -40,7 +40,8 @@ struct poe_loop {
   struct catcher *by_signal[POE__SIGNALS];
   int recorded;   /* something in this wait */
   int is_stale;   /* libuv registers in uv_run what was begun before */
-  int is_wary;    /* there may be ghosts */
+  int is_wary;    /* there may be ghosts ... */
+  uint64_t wary_ns; /* ... since then, by uv_hrtime */
   int is_haunted; /* there is one */
 };
 

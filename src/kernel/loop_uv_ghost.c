@@ -9,7 +9,8 @@
  * So there are three stages.  Usually nobody looks.  Once a descriptor was
  * closed before libuv could forget it, there may be a ghost: is_wary, and what
  * libuv tells is compared with what poll(2) says.  When these differ, or a
- * number is ready that nobody watches, there is one: is_haunted.
+ * number is ready that nobody watches, there is one: is_haunted.  If none shows
+ * itself within ten seconds, it is taken for granted.
  *
  * Only descriptors that do not unwatch themselves are suspected (is_foreign).
  */
@@ -25,6 +26,8 @@
 
 /* With nothing else ready, one ghost among so many is enough. */
 #define PEEK 16
+/* A ghost may sleep for ever: after so long a new epoll is the better price. */
+#define WARY_NS UINT64_C(10000000000)
 
 /* It is if the system cannot say. */
 int poe__uv_is_same_file(const struct poller *p) {
@@ -42,7 +45,10 @@ void poe__uv_give_up(struct poller *p) {
 
 /* Too late, if it is closed already. */
 void poe__uv_suspect(const struct poller *p) {
-  if (p->is_foreign && !poe__uv_is_same_file(p)) p->loop->is_wary = 1;
+  poe_loop *l = p->loop;
+  if (l->is_wary || !p->is_foreign || poe__uv_is_same_file(p)) return;
+  l->is_wary = 1;
+  l->wary_ns = uv_hrtime();
 }
 
 /* What the descriptor itself says of these modes. */
@@ -93,7 +99,7 @@ int poe__uv_renew(poe_loop *l) {
 /* libuv loses the signals in its pipe: it must be empty, and stay so. */
 int poe__uv_exorcise(poe_loop *l) {
   if (!l->recorded && sees_ghost(l)) l->is_haunted = 1;
-  if (!l->is_haunted) return 0;
+  if (!l->is_haunted && uv_hrtime() - l->wary_ns < WARY_NS) return 0;
   sigset_t all, old;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &old);

@@ -443,7 +443,10 @@ static void fly(poe_kernel *k, struct flight *fl) {
   fl->was_exception = k->has_exception;
   POE__TRACE(k, POE_TRACE_SIGNALS, "<sg> dispatching signal %s",
              fl->name->text);
-  if (snapshot(k, fl)) k->error = -ENOMEM;
+  if (snapshot(k, fl)) {
+    k->error = -ENOMEM; /* who would have handled it is not to be stopped */
+    return;
+  }
   k->signals.handled = &fl->handled;
   run_watchers(k, fl);
   k->signals.handled = outer;
@@ -498,8 +501,10 @@ void poe__signal_deliver(poe_kernel *k, struct poe__message *m,
   if (m->type & POE_EV_DIE)
     err = add_ancestors(k, &fl.scope, m->dest->parent);
   if (!err) err = poe__walk_tree(k, &fl.scope, m->dest);
-  if (err) k->error = err;
-  fly(k, &fl);
+  if (err)
+    k->error = err;
+  else
+    fly(k, &fl);
   end_flight(k, &fl);
 }
 
@@ -513,8 +518,10 @@ void poe__signal_die_up(poe_kernel *k, poe_session *first,
   k->traced_kind = NULL; /* it never was in the queue */
   struct flight fl = {
       .m = &m, .words = exception->words, .name = k->n_die};
-  if (add_ancestors(k, &fl.scope, first)) k->error = -ENOMEM;
-  fly(k, &fl);
+  if (add_ancestors(k, &fl.scope, first))
+    k->error = -ENOMEM;
+  else
+    fly(k, &fl);
   end_flight(k, &fl);
 }
 

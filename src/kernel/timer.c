@@ -356,7 +356,7 @@ int poe_timer_list(poe_kernel *k, int64_t **ids, size_t *count) {
   }
   if (n) qsort(at, n, sizeof *at, compare_ranked);
   *count = n;
-  *ids = n ? malloc(n * sizeof **ids) : NULL;
+  *ids = n ? poe__alloc(k, n * sizeof **ids) : NULL;
   for (size_t i = 0; *ids && i < n; i++) (*ids)[i] = at[i].id;
   poe__array_free(k, at, room * sizeof *at);
   return n && !*ids ? -ENOMEM : 0;
@@ -385,4 +385,8 @@ void poe__timer_why(poe_kernel *k, poe_session *s, struct poe__asking *a) {
     POE__EACH(tn, &g->timers)
       tell_timer(k, POE__ITEM(tn, struct poe__timer, node), a);
   }
+}
+
+void poe_timer_list_free(poe_kernel *k, int64_t *ids, size_t count) {
+  poe__free(k, ids, count * sizeof *ids);
 }
