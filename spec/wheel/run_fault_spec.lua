@@ -223,7 +223,8 @@ describe("Run", function()
     local statuses, outputs, wheels = {}, {}, {}
     local left = COUNT
     fixture.run({}, {
-      _start = function()
+      _start = function(kernel)
+        kernel:delay("_hung", 60)
         for i = 1, COUNT do
           local wheel = assert(Run.new {
             program = i % 3 == 0 and ("echo %d; kill -%d $$"):format(i, i % 2 == 0
