@@ -151,6 +151,7 @@ void lpoe_close(struct lpoe *P, lua_State *L) {
   P->closing = 1;
   lpoe_why_forget(P);
   lpoe_slow_stop(P);
+  lpoe_forget_places(P);
   if (P->file) poe_name_unref(P->k, P->file);
   if (P->n_default) poe_name_unref(P->k, P->n_default);
   if (P->n_anon) poe_name_unref(P->k, P->n_anon);
@@ -303,6 +304,7 @@ static void new_kernel(lua_State *L) {
   make_aux(P, L, kernel);
   start_kernel(P, L);
   make_memory_exception(P, L);
+  lpoe_try_places(P, L);
   new_class(L, kernel, LPOE_SESSION_CLASS, lpoe_session_class);
   new_class(L, kernel, LPOE_POSTBACK_CLASS, lpoe_postback_class);
   lua_pushvalue(L, kernel);

@@ -84,7 +84,13 @@ struct lpoe_memory;
 
 #define LPOE_NONE UINT32_MAX
 #define LPOE_RECENT 16 /* a power of two */
+#define LPOE_PLACES 64 /* a power of two */
 
+/* Where a handler sent something; see lpoe_origin.c. */
+struct lpoe_place {
+  const char *pc; /* NULL: no place */
+  struct poe_origin at; /* one reference of its file */
+};
 
 struct lpoe {
   poe_kernel *k; /* NULL once closed */
@@ -100,6 +106,10 @@ struct lpoe {
   struct lpoe_values values;
   poe_name *recent[LPOE_RECENT]; /* by the address of their strings */
   poe_name *file; /* the last script seen, for lpoe_origin */
+  struct lpoe_place place[LPOE_PLACES];
+  int has_places; /* they can be told apart */
+  int knows_places; /* there may be some */
+  unsigned char function_type; /* Lua's mark of one written in Lua */
   poe_name *n_default, *n_anon;
   uint32_t memory_slot; /* where an exception lies that needs no memory */
   const struct poe_frame *default_frame; /* the handler running is _default */
@@ -176,8 +186,6 @@ int64_t lpoe_check_seconds(lua_State *L, int arg);
 int64_t lpoe_check_epoch(lua_State *L, int arg);
 /* As poe.time would tell it. */
 void lpoe_push_epoch(lua_State *L, int64_t ns);
-/* Where the running Lua function is.  Does not raise. */
-struct poe_origin lpoe_origin(struct lpoe *P, lua_State *L);
 /* nil, "CODE: text", "CODE" for -err; raises if an assertion says so. */
 int lpoe_fail(struct lpoe *P, lua_State *L, int err, unsigned topic,
               const char *format, ...);
@@ -190,6 +198,15 @@ static inline void lpoe_warn_own_event(struct lpoe *P, const poe_name *event,
   if (poe_assert_mask(P->k) & POE_ASSERT_USAGE)
     lpoe_warn_if_own(P, event, how);
 }
+
+/* ---- lpoe_origin.c --------------------------------------------------------- */
+
+/* Where the running Lua function is.  Does not raise. */
+struct poe_origin lpoe_origin(struct lpoe *P, lua_State *L);
+/* Before a handler leaves a table of states.  Does not raise. */
+void lpoe_forget_places(struct lpoe *P);
+/* Find out whether places can be remembered.  Raises. */
+void lpoe_try_places(struct lpoe *P, lua_State *L);
 
 /* ---- lpoe_args.c: parked arguments ------------------------------------------ */
 

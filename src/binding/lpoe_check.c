@@ -156,40 +156,6 @@ void lpoe_push_epoch(lua_State *L, int64_t ns) {
   lua_pushnumber(L, (lua_Number)(ns / 1000) / 1e6);
 }
 
-/* ---- origins ----------------------------------------------------------------------- */
-
-static struct poe_origin remember_file(struct lpoe *P, const lua_Debug *ar) {
-  const char *text = ar->source;
-  size_t len = ar->srclen;
-  if (*text == '@') {
-    text++;
-    len--;
-  } else {
-    text = ar->short_src;
-    len = strlen(text);
-  }
-  uint32_t line = ar->currentline > 0 ? (uint32_t)ar->currentline : 0;
-  if (P->file) {
-    size_t last;
-    const char *known = poe_name_text(P->file, &last);
-    if (last == len && memcmp(known, text, len) == 0)
-      return (struct poe_origin){P->file, line};
-    poe_name_unref(P->k, P->file);
-  }
-  P->file = poe_name_get(P->k, text, len);
-  return (struct poe_origin){P->file, line};
-}
-
-struct poe_origin lpoe_origin(struct lpoe *P, lua_State *L) {
-  lua_Debug ar;
-  if (P->is_driven) lpoe_loop_wake(P);
-  for (int level = 1; lua_getstack(L, level, &ar); level++) {
-    lua_getinfo(L, "Sl", &ar);
-    if (ar.currentline > 0) return remember_file(P, &ar);
-  }
-  return (struct poe_origin){NULL, 0};
-}
-
 /* ---- failures ------------------------------------------------------------------------ */
 
 const char *lpoe_errno_name(int err) {

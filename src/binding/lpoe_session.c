@@ -422,7 +422,9 @@ static void empty_slot(struct lpoe *P, uint32_t slot) {
 
 void lpoe_session_gone(void *ud, poe_session *s) {
   struct lpoe *P = ud;
-  if (!P->closing) empty_slot(P, lpoe_slot_of(s));
+  if (P->closing) return;
+  lpoe_forget_places(P);
+  empty_slot(P, lpoe_slot_of(s));
 }
 
 /* ---- methods of session objects ---------------------------------------------------------------- */

@@ -23,6 +23,7 @@ static void put_state(struct lpoe *P, lua_State *L, poe_name *event) {
   int is_new = lua_rawgeti(L, -2, id) == LUA_TNIL;
   lua_pop(L, 1);
   int is_removal = lua_isnil(L, -1);
+  if (!is_new) lpoe_forget_places(P);
   lua_rawseti(L, -2, id);
   if (is_new && !is_removal) poe_name_ref(event);
   if (!is_new && is_removal) poe_name_unref(P->k, event);
