@@ -74,6 +74,7 @@ struct lpoe_values {
   uint32_t partial; /* first chunk with free slots, or LPOE_NONE */
   uint32_t empty;   /* chunks without a value, the first one aside */
   uint32_t live;    /* values parked */
+  uint32_t last[2]; /* chunks last written and read; 0: none */
   uint32_t tables;  /* ever made: each time finalizers may have run */
 };
 
@@ -221,7 +222,7 @@ struct poe_payload lpoe_park(struct lpoe *P, lua_State *L, int first,
 struct poe_value lpoe_park_one(struct lpoe *P, lua_State *L);
 /* How many values a payload has. */
 int lpoe_count(struct poe_payload payload);
-/* Push them; `values` is the index of the table of parked values.  Needs stack
+/* Push them; `values` is the index of the object of parked values.  Needs stack
    room; does not raise unless the payload is packed.  With `take` they are no
    longer parked. */
 int lpoe_push_parked(struct lpoe *P, lua_State *L, int values,

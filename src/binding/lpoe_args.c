@@ -7,12 +7,13 @@
  * next word; any other value is parked in Lua and the word is its slot.  More
  * than LPOE_MANY values are parked as one table.
  *
- * Slots come in chunks of 256, each an array table, so that the collector
- * never meets a large table and an old chunk is not visited in its atomic
- * step.  The first chunk is the table of values itself, is always there and
- * is used first; the tables of the others follow it in there.  A free slot
- * holds false; storing into an array that is there cannot fail.  Free slots
- * of a chunk form a list; of the empty chunks one is kept.
+ * Slots are user values of userdata, which cost half of what a table's fields
+ * do, in chunks of 256, so that an old chunk is not visited in the collector's
+ * atomic step.  The first chunk is the object of values itself, is always
+ * there and is used first; its last user values are the table of the others
+ * and, for quick access, those of them last written and read.  A free slot
+ * holds nil; storing into a slot cannot fail.  Free slots of a chunk form a
+ * list; of the empty chunks one is kept.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,9 @@
 #define CHUNK 256
 #define MANY 15 /* values; this many nibbles beside the count */
 
+/* The first chunk's user values after its slots. */
+enum { WRITTEN = CHUNK + 1, READ, OTHERS, USER_VALUES = OTHERS };
+
 enum tag { NIL, FALSE, TRUE, INTEGER, NUMBER, VALUE, PACKED };
 
 struct lpoe_chunk {
@@ -29,7 +33,7 @@ struct lpoe_chunk {
   uint16_t free_head; /* CHUNK: none */
   uint16_t next[CHUNK];
   uint32_t next_partial, prev_partial;
-  int is_open; /* its table exists */
+  int is_open; /* its object exists */
 };
 
 static enum tag tag_at(uint64_t tags, unsigned i) {
@@ -75,7 +79,7 @@ static void unlink_partial(struct lpoe_values *v, uint32_t c) {
     v->chunk[chunk->next_partial].prev_partial = chunk->prev_partial;
 }
 
-/* The index of a chunk without a table; grows the array.  Raises. */
+/* The index of a chunk without an object; grows the array.  Raises. */
 static uint32_t unused_chunk(struct lpoe_values *v, lua_State *L) {
   for (uint32_t c = v->nchunks > 64 ? v->nchunks - 64 : 0; c < v->nchunks; c++)
     if (!v->chunk[c].is_open) return c;
@@ -90,14 +94,6 @@ static uint32_t unused_chunk(struct lpoe_values *v, lua_State *L) {
   return v->nchunks++;
 }
 
-static void push_chunk_table(lua_State *L) {
-  lua_createtable(L, CHUNK, 0);
-  for (int i = 1; i <= CHUNK; i++) {
-    lua_pushboolean(L, 0);
-    lua_rawseti(L, -2, i);
-  }
-}
-
 static void open_slots(struct lpoe_values *v, uint32_t c) {
   struct lpoe_chunk *chunk = &v->chunk[c];
   chunk->live = 0;
@@ -109,18 +105,22 @@ static void open_slots(struct lpoe_values *v, uint32_t c) {
 
 void lpoe_push_values(struct lpoe *P, lua_State *L) {
   P->values.partial = LPOE_NONE;
-  push_chunk_table(L);
+  lua_newuserdatauv(L, 0, USER_VALUES);
+  lua_newtable(L);
+  lua_setiuservalue(L, -2, OTHERS);
   open_slots(&P->values, unused_chunk(&P->values, L));
 }
 
-/* Open one more chunk; `values` is the index of the table of values. */
+/* Open one more chunk; `values` is the index of the object of values. */
 static void open_chunk(struct lpoe *P, lua_State *L, int values) {
   struct lpoe_values *v = &P->values;
   luaL_checkstack(L, 3, NULL);
-  push_chunk_table(L); /* finalizers may run, and park */
+  lua_getiuservalue(L, values, OTHERS);
+  lua_newuserdatauv(L, 0, CHUNK); /* finalizers may run, and park */
   v->tables++;
   uint32_t c = unused_chunk(v, L);
-  lua_rawseti(L, values, (lua_Integer)c + CHUNK);
+  lua_rawseti(L, -2, (lua_Integer)c);
+  lua_pop(L, 1);
   open_slots(v, c);
   v->empty++;
 }
@@ -152,8 +152,12 @@ static void drop_chunk(struct lpoe *P, uint32_t c) {
   struct lpoe_values *v = &P->values;
   unlink_partial(v, c);
   v->chunk[c].is_open = 0;
+  lua_getiuservalue(P->aux, LPOE_AT_VALUES, OTHERS);
   lua_pushnil(P->aux);
-  lua_rawseti(P->aux, LPOE_AT_VALUES, (lua_Integer)c + CHUNK);
+  lua_rawseti(P->aux, -2, (lua_Integer)c);
+  lua_pop(P->aux, 1);
+  for (int i = 0; i < 2; i++)
+    if (v->last[i] == c) v->last[i] = 0;
   while (!v->chunk[v->nchunks - 1].is_open) v->nchunks--;
   if (v->room <= 64 || v->nchunks > v->room / 4) return;
   void *p = realloc(v->chunk, v->room / 2 * sizeof *v->chunk);
@@ -162,7 +166,7 @@ static void drop_chunk(struct lpoe *P, uint32_t c) {
   v->room /= 2;
 }
 
-/* The slot's value has been set to false, or its chunk goes. */
+/* The slot's value has been set to nil. */
 static void give_slot(struct lpoe *P, uint32_t slot) {
   struct lpoe_values *v = &P->values;
   uint32_t c = slot / CHUNK;
@@ -182,24 +186,39 @@ static void give_slot(struct lpoe *P, uint32_t slot) {
     v->empty++;
 }
 
-/* Move the value on top into a slot. */
-static void put_in(lua_State *L, int values, uint32_t slot) {
-  lua_Integer i = (lua_Integer)(slot % CHUNK) + 1;
-  if (slot < CHUNK) {
-    lua_rawseti(L, values, i);
-    return;
-  }
-  lua_rawgeti(L, values, (lua_Integer)(slot / CHUNK) + CHUNK);
-  lua_insert(L, -2);
-  lua_rawseti(L, -2, i);
+static void find_chunk(lua_State *L, int values, int use, uint32_t c) {
+  lua_getiuservalue(L, values, OTHERS);
+  lua_rawgeti(L, -1, (lua_Integer)c);
+  lua_setiuservalue(L, values, use);
   lua_pop(L, 1);
+}
+
+/* Push the object of the chunk of a slot that is not in the first. */
+static void push_chunk(struct lpoe *P, lua_State *L, int values, int use,
+                       uint32_t slot) {
+  uint32_t *last = &P->values.last[use - WRITTEN];
+  if (*last != slot / CHUNK) {
+    *last = slot / CHUNK;
+    find_chunk(L, values, use, *last);
+  }
+  lua_getiuservalue(L, values, use);
 }
 
 /* ---- parking --------------------------------------------------------------------- */
 
-static void store(lua_State *L, int values, int index, uint32_t slot) {
+/* The value at an absolute index goes into a slot. */
+static void store(struct lpoe *P, lua_State *L, int values, int index,
+                  uint32_t slot) {
+  int i = (int)(slot % CHUNK) + 1;
+  if (slot < CHUNK) {
+    lua_pushvalue(L, index);
+    lua_setiuservalue(L, values, i);
+    return;
+  }
+  push_chunk(P, L, values, WRITTEN, slot);
   lua_pushvalue(L, index);
-  put_in(L, values, slot);
+  lua_setiuservalue(L, -2, i);
+  lua_pop(L, 1);
 }
 
 static void reserve(struct lpoe *P, lua_State *L, int values, unsigned n) {
@@ -228,7 +247,7 @@ static uint64_t park_value(struct lpoe *P, lua_State *L, int values,
       return park_number(L, index, word);
     default:
       *word = take_slot(&P->values);
-      store(L, values, index, (uint32_t)*word);
+      store(P, L, values, index, (uint32_t)*word);
       return VALUE;
   }
 }
@@ -247,7 +266,7 @@ static struct poe_payload park_packed(struct lpoe *P, lua_State *L, int first,
   lua_setfield(L, -2, "n");
   reserve(P, L, values, 1);
   words[1] = take_slot(&P->values);
-  store(L, values, -1, (uint32_t)words[1]);
+  store(P, L, values, lua_gettop(L), (uint32_t)words[1]);
   words[0] = 1 | PACKED << 4;
   lua_pop(L, 1);
   return (struct poe_payload){2, words};
@@ -299,7 +318,8 @@ struct poe_value lpoe_park_one(struct lpoe *P, lua_State *L) {
     }
   }
   if (L != A) lua_xmove(L, A, 1);
-  uint64_t tag = park_value(P, A, LPOE_AT_VALUES, -1, &value.words[1]);
+  uint64_t tag = park_value(P, A, LPOE_AT_VALUES, lua_gettop(A),
+                            &value.words[1]);
   value.words[0] = 1 | tag << 4;
   lua_pop(A, 1);
   return value;
@@ -307,20 +327,25 @@ struct poe_value lpoe_park_one(struct lpoe *P, lua_State *L) {
 
 /* ---- pushing and letting go ------------------------------------------------------- */
 
+static void empty(lua_State *L, int chunk, int i) {
+  lua_pushnil(L);
+  lua_setiuservalue(L, chunk, i);
+}
+
 static void push_slot(struct lpoe *P, lua_State *L, int values, uint32_t slot,
                       int take) {
-  lua_Integer i = (lua_Integer)(slot % CHUNK) + 1;
+  int i = (int)(slot % CHUNK) + 1;
+  if (slot == P->memory_slot) take = 0;
   if (slot < CHUNK) {
-    lua_rawgeti(L, values, i);
+    lua_getiuservalue(L, values, i);
+    if (take) empty(L, values, i);
   } else {
-    lua_rawgeti(L, values, (lua_Integer)(slot / CHUNK) + CHUNK);
-    lua_rawgeti(L, -1, i);
+    push_chunk(P, L, values, READ, slot);
+    lua_getiuservalue(L, -1, i);
+    if (take) empty(L, -3, i);
     lua_replace(L, -2);
   }
-  if (!take || slot == P->memory_slot) return;
-  lua_pushboolean(L, 0);
-  put_in(L, values, slot);
-  give_slot(P, slot);
+  if (take) give_slot(P, slot);
 }
 
 static int push_packed(struct lpoe *P, lua_State *L, int values,
@@ -372,9 +397,8 @@ static void clear_slot(struct lpoe *P, uint32_t slot) {
   lua_State *A = P->aux;
   if (slot == P->memory_slot) return;
   if (!P->closing) {
-    lua_pushboolean(A, 0);
-    put_in(A, LPOE_AT_VALUES, slot);
-    give_slot(P, slot);
+    push_slot(P, A, LPOE_AT_VALUES, slot, 1);
+    lua_pop(A, 1);
     return;
   }
   P->values.live--;
