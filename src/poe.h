@@ -125,7 +125,7 @@ struct poe_frame {
 struct poe_dispatch {
   const struct poe_frame *frame;
   unsigned nleads;
-  struct poe_lead leads[POE_LEADS_MAX];
+  const struct poe_lead *leads; /* at most POE_LEADS_MAX */
   struct poe_payload args;        /* the event's own: taken by dispatch */
   struct poe_payload extra;       /* a watcher's, after args: borrowed */
   const struct poe_value *handle; /* a select's ARG0, before the leads */

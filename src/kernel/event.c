@@ -99,7 +99,11 @@ static void tell_post(poe_kernel *k, const struct poe__send *send,
              poe__label(send->source), poe__label(send->dest));
 }
 
-int poe__enqueue(poe_kernel *k, const struct poe__send *send) {
+static void copy_words(uint64_t *to, const uint64_t *from, unsigned n) {
+  while (n--) *to++ = *from++;
+}
+
+static inline int enqueue(poe_kernel *k, const struct poe__send *send) {
   unsigned n = send->nown + send->args.n;
   struct poe__post *post = poe__fifo_push(k, n);
   if (!post) return -ENOMEM;
@@ -116,14 +120,17 @@ int poe__enqueue(poe_kernel *k, const struct poe__send *send) {
       .n = (uint16_t)n,
       .own = (uint16_t)send->nown,
   };
-  uint64_t *words = post->words;
-  for (unsigned i = 0; i < send->nown; i++) *words++ = send->own[i];
-  for (unsigned i = 0; i < send->args.n; i++) *words++ = send->args.words[i];
+  copy_words(post->words, send->own, send->nown);
+  copy_words(post->words + send->nown, send->args.words, send->args.n);
   link_to_dest(send->dest, post);
   poe__count_in(k, send->dest, send->source);
   if (POE__UNLIKELY(k->trace & (POE_TRACE_EVENTS | POE__WHY)))
     tell_post(k, send, post);
   return 0;
+}
+
+int poe__enqueue(poe_kernel *k, const struct poe__send *send) {
+  return enqueue(k, send);
 }
 
 void poe__event_clear_session(poe_kernel *k, poe_session *s) {
@@ -171,7 +178,7 @@ struct poe_frame poe__frame(poe_kernel *k, poe_session *dest,
                             .active_type = (uint16_t)type};
 }
 
-static enum poe_outcome run_frame(poe_kernel *k, struct poe_frame *f,
+static inline enum poe_outcome run_frame(poe_kernel *k, struct poe_frame *f,
                                   struct poe_dispatch *d,
                                   struct poe_value *result) {
   poe_session *session = f->session, *sender = f->sender;
@@ -218,12 +225,18 @@ static enum poe_outcome run_traced(poe_kernel *k, struct poe_frame *f,
   return outcome;
 }
 
-enum poe_outcome poe__dispatch(poe_kernel *k, struct poe_frame *f,
-                               struct poe_dispatch *d,
-                               struct poe_value *result) {
+static inline enum poe_outcome dispatch(poe_kernel *k, struct poe_frame *f,
+                                        struct poe_dispatch *d,
+                                        struct poe_value *result) {
   if (POE__UNLIKELY(k->trace & (POE_TRACE_EVENTS | POE__GUARDED)))
     return run_traced(k, f, d, result);
   return run_frame(k, f, d, result);
+}
+
+enum poe_outcome poe__dispatch(poe_kernel *k, struct poe_frame *f,
+                               struct poe_dispatch *d,
+                               struct poe_value *result) {
+  return dispatch(k, f, d, result);
 }
 
 void poe_kernel_set_guard(poe_kernel *k, const struct poe_guard *guard,
@@ -261,8 +274,8 @@ void poe__died(poe_kernel *k, const struct poe_frame *f,
   poe__set_exception(k, exception);
 }
 
-static void deliver_post(poe_kernel *k, struct poe__message *m,
-                         const uint64_t *words) {
+static inline void deliver_post(poe_kernel *k, const struct poe__message *m,
+                                const uint64_t *words) {
   struct poe_frame f = {.session = m->dest,
                         .sender = m->source,
                         .event = poe__name_at(k, m->event),
@@ -274,14 +287,16 @@ static void deliver_post(poe_kernel *k, struct poe__message *m,
   f.active = f.event;
   struct poe_dispatch d = {
       .args = {(unsigned)m->n - m->own, words + m->own}};
+  struct poe_lead leads[3];
   if (POE__UNLIKELY(m->type & POE_EV_SIGCHLD)) {
+    leads[0] = (struct poe_lead){POE_LEAD_NAME, {.name = k->n_chld}};
+    leads[1] = (struct poe_lead){POE_LEAD_INT, {.i = (int64_t)words[0]}};
+    leads[2] = (struct poe_lead){POE_LEAD_INT, {.i = (int64_t)words[1]}};
+    d.leads = leads;
     d.nleads = 3;
-    d.leads[0] = (struct poe_lead){POE_LEAD_NAME, {.name = k->n_chld}};
-    d.leads[1] = (struct poe_lead){POE_LEAD_INT, {.i = (int64_t)words[0]}};
-    d.leads[2] = (struct poe_lead){POE_LEAD_INT, {.i = (int64_t)words[1]}};
   }
   struct poe_value exception = {0};
-  if (poe__dispatch(k, &f, &d, &exception) == POE_DIED)
+  if (dispatch(k, &f, &d, &exception) == POE_DIED)
     poe__died(k, &f, &exception);
 }
 
@@ -312,7 +327,7 @@ int poe_post(poe_kernel *k, poe_session *dest, poe_name *event,
                            .args = args};
   if (POE__UNLIKELY(dest->flags & (POE__DEAD | POE__DOOMED | POE__LIMITED)))
     return poe__post_carefully(k, &send);
-  return poe__enqueue(k, &send);
+  return enqueue(k, &send);
 }
 
 /* A failure in a called handler: whose is it? */
@@ -348,7 +363,7 @@ int poe_call(poe_kernel *k, poe_session *dest, poe_name *event,
   struct poe_value exception = {0};
   poe_name_ref(event); /* the caller's may be dropped by its own handler */
   if (origin.file) poe_name_ref(origin.file);
-  enum poe_outcome outcome = poe__dispatch(k, &f, &d, &exception);
+  enum poe_outcome outcome = dispatch(k, &f, &d, &exception);
   int err = 0;
   if (outcome == POE_UNHANDLED) err = -ENOSYS;
   if (outcome == POE_DIED) err = call_died(k, &f, is_self, &exception, error);

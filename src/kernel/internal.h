@@ -16,6 +16,7 @@
 #ifndef POE_INTERNAL_H
 #define POE_INTERNAL_H
 
+#include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -312,16 +313,29 @@ poe_name *poe__active_event(const poe_kernel *k);
 /* session.c */
 void poe__session_init(poe_kernel *k);
 void poe__session_fini(poe_kernel *k);
-void poe__session_ref(poe_kernel *k, poe_session *s);
-void poe__session_unref(poe_kernel *k, poe_session *s);
+void poe__session_is_idle(poe_kernel *k, poe_session *s);
+void poe__session_free(poe_kernel *k, poe_session *s);
+void poe__trace_refs(poe_kernel *k, const poe_session *s, int change);
+static inline void poe__session_ref(poe_kernel *k, poe_session *s) {
+  if (POE__UNLIKELY(k->trace & POE_TRACE_REFCNT)) poe__trace_refs(k, s, 1);
+  if (s->refs++ == 0) poe__list_remove(&s->idle);
+}
+static inline void poe__session_unref(poe_kernel *k, poe_session *s) {
+  if (POE__UNLIKELY(k->trace & POE_TRACE_REFCNT)) poe__trace_refs(k, s, -1);
+  if (--s->refs == 0) poe__session_is_idle(k, s);
+}
 static inline void poe__session_hold(poe_session *s) { s->holds++; }
-void poe__session_release(poe_kernel *k, poe_session *s);
+static inline void poe__session_release(poe_kernel *k, poe_session *s) {
+  if (--s->holds == 0 && s->flags & POE__DEAD) poe__session_free(k, s);
+}
 /* Its _stop comes from `sender`, whom the caller holds: who was active when
    the stopping began (POE), even one that was stopped meanwhile. */
 void poe__session_stop(poe_kernel *k, poe_session *s, poe_session *sender);
 void poe__sweep(poe_kernel *k);
 /* May this session take on something that keeps it alive?  0 or -ESRCH. */
-int poe__session_accepts(const poe_session *s);
+static inline int poe__session_accepts(const poe_session *s) {
+  return s->flags & (POE__DEAD | POE__DOOMED) ? -ESRCH : 0;
+}
 /* May it own aliases, timers, watchers?  The kernel itself may not. */
 int poe__session_can_own(const poe_session *s);
 /*

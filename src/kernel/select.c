@@ -404,10 +404,11 @@ static void run_watcher(poe_kernel *k, struct watcher *w) {
       poe__frame(k, s, s, poe__name_at(k, w->event), POE_EV_SELECT);
   f.file = poe__name_at(k, w->file);
   f.line = w->line;
+  struct poe_lead mode = {POE_LEAD_INT, {.i = (int64_t)w->mode}};
   struct poe_dispatch d = {.nleads = 1,
+                           .leads = &mode,
                            .extra = {w->n, w->words},
                            .handle = &w->handle};
-  d.leads[0] = (struct poe_lead){POE_LEAD_INT, {.i = (int64_t)w->mode}};
   struct poe_value exception = {0};
   poe_name_ref(f.event);
   if (poe__dispatch(k, &f, &d, &exception) == POE_DIED)

@@ -34,32 +34,21 @@ void poe__session_init(poe_kernel *k) {
 
 /* ---- references --------------------------------------------------------- */
 
-void poe__session_ref(poe_kernel *k, poe_session *s) {
-  POE__TRACE(k, POE_TRACE_REFCNT, "<rc> incrementing refcount for %s (now %u)",
-             poe__label(s), s->refs + 1);
-  if (s->refs++ == 0) poe__list_remove(&s->idle);
+void poe__trace_refs(poe_kernel *k, const poe_session *s, int change) {
+  poe_log(k, "<rc> %s refcount for %s (now %u)",
+          change > 0 ? "incrementing" : "decrementing", poe__label(s),
+          s->refs + (unsigned)change);
 }
 
-static void mark_idle(poe_kernel *k, poe_session *s) {
+void poe__session_is_idle(poe_kernel *k, poe_session *s) {
   if (s->flags & (POE__IS_ROOT | POE__DEAD)) return;
   POE__TRACE(k, POE_TRACE_REFCNT, "<rc> %s marked for gc", poe__label(s));
   poe__list_remove(&s->idle);
   poe__list_push(&k->idle, &s->idle);
 }
 
-void poe__session_unref(poe_kernel *k, poe_session *s) {
-  POE__TRACE(k, POE_TRACE_REFCNT, "<rc> decrementing refcount for %s (now %u)",
-             poe__label(s), s->refs - 1);
-  if (--s->refs == 0) mark_idle(k, s);
-}
-
-void poe__session_release(poe_kernel *k, poe_session *s) {
-  if (--s->holds > 0 || !(s->flags & POE__DEAD)) return;
+void poe__session_free(poe_kernel *k, poe_session *s) {
   poe__free(k, s, sizeof *s);
-}
-
-int poe__session_accepts(const poe_session *s) {
-  return s->flags & (POE__DEAD | POE__DOOMED) ? -ESRCH : 0;
 }
 
 int poe__session_can_own(const poe_session *s) {
@@ -148,13 +137,10 @@ static void tell_parent(poe_kernel *k, poe_session *parent, const char *what,
                                   POE_EV_CHILD);
   f.file = origin.file;
   f.line = origin.line;
-  struct poe_dispatch d = {.nleads = 2};
-  d.leads[0] = (struct poe_lead){POE_LEAD_TEXT, {.text = what}};
-  d.leads[1] = (struct poe_lead){POE_LEAD_SESSION, {.session = child}};
-  if (value) {
-    d.leads[2] = (struct poe_lead){POE_LEAD_VALUE, {.value = value}};
-    d.nleads = 3;
-  }
+  struct poe_lead leads[] = {{POE_LEAD_TEXT, {.text = what}},
+                             {POE_LEAD_SESSION, {.session = child}},
+                             {POE_LEAD_VALUE, {.value = value}}};
+  struct poe_dispatch d = {.nleads = value ? 3 : 2, .leads = leads};
   tell(k, parent, &f, &d, NULL);
 }
 
@@ -165,9 +151,9 @@ static void tell_child(poe_kernel *k, poe_session *child, poe_session *from,
                                   POE_EV_PARENT);
   f.file = origin.file;
   f.line = origin.line;
-  struct poe_dispatch d = {.nleads = 2};
-  d.leads[0] = (struct poe_lead){POE_LEAD_SESSION, {.session = from}};
-  d.leads[1] = (struct poe_lead){POE_LEAD_SESSION, {.session = to}};
+  struct poe_lead leads[] = {{POE_LEAD_SESSION, {.session = from}},
+                             {POE_LEAD_SESSION, {.session = to}}};
+  struct poe_dispatch d = {.nleads = 2, .leads = leads};
   tell(k, child, &f, &d, NULL);
 }
 
@@ -237,7 +223,7 @@ int poe_session_start(poe_kernel *k, uint64_t data, struct poe_origin origin,
   if (!s) return -ENOMEM;
   *id = s->id;
   adopt(k, parent, s);
-  mark_idle(k, s);
+  poe__session_is_idle(k, s);
   if (POE__UNLIKELY(k->trace &
                     (POE_TRACE_SESSIONS | POE__WHY | POE__BOUNDED)))
     tell_birth(k, s, origin);

@@ -391,15 +391,16 @@ static void run_watcher(poe_kernel *k, struct flight *fl, struct watcher *w) {
   f.from = poe__name_at(k, m->from);
   f.file = poe__name_at(k, m->file);
   f.line = m->line;
+  struct poe_lead leads[POE_LEADS_MAX] = {
+      {POE_LEAD_NAME, {.name = fl->name}}};
   struct poe_dispatch d = {
       .nleads = 1 + m->own,
+      .leads = leads,
       .args = {(unsigned)m->n - m->own, fl->words + m->own},
       .args_borrowed = 1,
       .extra = {w->n, w->words}};
-  d.leads[0] = (struct poe_lead){POE_LEAD_NAME, {.name = fl->name}};
   for (unsigned i = 0; i < m->own; i++)
-    d.leads[1 + i] =
-        (struct poe_lead){POE_LEAD_INT, {.i = (int64_t)fl->words[i]}};
+    leads[1 + i] = (struct poe_lead){POE_LEAD_INT, {.i = (int64_t)fl->words[i]}};
   POE__TRACE(k, POE_TRACE_SIGNALS, "<sg> signal %s to %s as ``%s''",
              fl->name->text, poe__label(w->owned.session), event->text);
   struct poe_value exception = {0};
