@@ -23,6 +23,9 @@
 
 #include "poe.h"
 
+/* On the way of every event: what it calls becomes part of it. */
+#define LPOE_HOT __attribute__((flatten))
+
 /* User values of the kernel userdata. */
 enum {
   LPOE_UV_HEAPS = 1, /* slot -> heap */

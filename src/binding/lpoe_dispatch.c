@@ -440,7 +440,7 @@ static int stack_is_used_up(struct lpoe *P) {
   return used > P->stack_max;
 }
 
-static enum poe_outcome dispatch(void *ud, const struct poe_dispatch *d,
+LPOE_HOT static enum poe_outcome dispatch(void *ud, const struct poe_dispatch *d,
                                  struct poe_value *result) {
   struct lpoe *P = ud;
   int is_full = stack_is_used_up(P);

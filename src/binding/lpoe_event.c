@@ -7,7 +7,7 @@
 
 #include "lpoe.h"
 
-static int kernel_post(lua_State *L) {
+LPOE_HOT static int kernel_post(lua_State *L) {
   struct lpoe *P = lpoe_self(L);
   struct lpoe_message m;
   if (lua_type(L, 3) != LUA_TSTRING) luaL_typeerror(L, 3, "event name");
@@ -22,7 +22,7 @@ static int kernel_post(lua_State *L) {
   return lpoe_not_sent(P, L, id, err);
 }
 
-static int kernel_yield(lua_State *L) {
+LPOE_HOT static int kernel_yield(lua_State *L) {
   struct lpoe *P = lpoe_self_in_session(L, "yield");
   struct lpoe_message m;
   poe_session *me = poe_active_session(P->k);
