@@ -266,6 +266,19 @@ static inline void poe__name_drop(poe_kernel *k, uint32_t id) {
     poe__name_free(k, k->names.by_id[id]);
 }
 
+/* queue.c */
+/* The oldest post, or NULL; it stays readable until the next call of this. */
+static inline struct poe__post *poe__fifo_head(poe_kernel *k) {
+  struct poe__page *page = k->queue.fifo.head;
+  if (!page) return NULL;
+  if (page->read == page->write) return poe__fifo_turn(k);
+  return (void *)((char *)page->data + page->read);
+}
+static inline void poe__fifo_pop(poe_kernel *k, const struct poe__post *head) {
+  k->queue.fifo.head->read +=
+      (uint32_t)(sizeof(struct poe__post) + head->m.n * 8u);
+}
+
 /* clock.c: a fresh reading of both clocks into now_ns and offset_ns. */
 int64_t poe__now(poe_kernel *k);
 int64_t poe__to_epoch(const poe_kernel *k, int64_t mono_ns);

@@ -161,7 +161,7 @@ static void consider(struct head *h, const struct poe__heap *heap,
 }
 
 /* Husks of freed sessions are left behind here. */
-static struct poe__post *live_post(poe_kernel *k) {
+static inline struct poe__post *live_post(poe_kernel *k) {
   struct poe__post *post;
   while ((post = poe__fifo_head(k)) && POE__UNLIKELY(!post->m.dest))
     poe__fifo_pop(k, post);
@@ -268,12 +268,18 @@ static void open_slice(poe_kernel *k) {
   if (POE__UNLIKELY(k->trace & POE_TRACE_EVENTS)) poe__trace_queue(k);
 }
 
-static int belongs_to_slice(const poe_kernel *k, const struct head *h) {
+/* The next event of this slice. */
+static inline int find_due(poe_kernel *k, struct head *h) {
+  if (POE__LIKELY(!k->timers)) {
+    h->post = live_post(k);
+    return h->post && h->post->seq < k->slice_seq;
+  }
+  if (!find_head(k, h)) return 0;
   if (h->post) return h->seq < k->slice_seq;
   return h->due_ns <= k->slice_ns;
 }
 
-static void dispatch_head(poe_kernel *k, struct head *h) {
+static inline void dispatch_head(poe_kernel *k, struct head *h) {
   if (POE__UNLIKELY(k->trace & POE_TRACE_EVENTS))
     poe__trace_taken(k, h->post, h->timer);
   if (h->post) {
@@ -301,12 +307,12 @@ static int share_is_used(poe_kernel *k, unsigned dispatched, int64_t *began) {
   return now - *began >= POE__SHARE_NS;
 }
 
-static void dispatch_due(poe_kernel *k) {
+static inline void dispatch_due(poe_kernel *k) {
   struct head h;
   int64_t began = 0;
   unsigned n = 0;
   if (!k->slice_open) open_slice(k);
-  while (find_head(k, &h) && belongs_to_slice(k, &h)) {
+  while (find_due(k, &h)) {
     dispatch_head(k, &h);
     stop_on_exception(k);
     if (share_is_used(k, ++n, &began)) return;
@@ -339,7 +345,7 @@ static int look_around(poe_kernel *k, int is_driven) {
   return 0;
 }
 
-static int one_slice(poe_kernel *k, int is_driven) {
+static inline int one_slice(poe_kernel *k, int is_driven) {
   if (POE__UNLIKELY(k->has_exception)) { /* from before the run */
     poe_kernel_stop(k);
     return take_error(k);
@@ -376,7 +382,7 @@ static int inner_slice(poe_kernel *k) {
   return err;
 }
 
-int poe_kernel_slice(poe_kernel *k) {
+static inline int slice(poe_kernel *k) {
   if (k->sessions.count == 0)
     return k->has_exception ? -POE_ERAISE : take_error(k);
   if (k->depth >= POE__DEPTH_MAX) return -POE_EDEEP;
@@ -384,6 +390,8 @@ int poe_kernel_slice(poe_kernel *k) {
   if (is_to_be_raised(k)) return -POE_ERAISE;
   return err ? err : 1;
 }
+
+int poe_kernel_slice(poe_kernel *k) { return slice(k); }
 
 int poe__slice_driven(poe_kernel *k) {
   int err = 0;
@@ -415,7 +423,7 @@ int poe_kernel_run(poe_kernel *k) {
   k->running = 1;
   int more = 1;
   if (k->driver) more = poe__driver_run(k);
-  while (more > 0) more = poe_kernel_slice(k);
+  while (more > 0) more = slice(k);
   k->running = 0;
   if (more == 0) poe__child_report_left(k);
   return more;

@@ -17,12 +17,6 @@
 
 #define PAGE_SIZE (256u * 1024)
 
-struct poe__page {
-  struct poe__page *next;
-  uint32_t read, write; /* offsets into data */
-  uint64_t data[];
-};
-
 #define PAGE_ROOM (PAGE_SIZE - sizeof(struct poe__page))
 
 static struct poe__page *new_page(poe_kernel *k) {
@@ -62,25 +56,17 @@ struct poe__post *poe__fifo_push(poe_kernel *k, unsigned words) {
   return post;
 }
 
-struct poe__post *poe__fifo_head(poe_kernel *k) {
+/* The page is read: the next one, or from its beginning when it is the last. */
+struct poe__post *poe__fifo_turn(poe_kernel *k) {
   struct poe__fifo *f = &k->queue.fifo;
   struct poe__page *page = f->head;
-  if (!page) return NULL;
-  if (page->read == page->write) {
-    if (!page->next) { /* empty: start the page again */
-      page->read = page->write = 0;
-      return NULL;
-    }
-    f->head = page->next;
-    retire_page(k, page);
-    page = f->head;
+  if (!page->next) {
+    page->read = page->write = 0;
+    return NULL;
   }
-  return (void *)((char *)page->data + page->read);
-}
-
-void poe__fifo_pop(poe_kernel *k, struct poe__post *head) {
-  k->queue.fifo.head->read +=
-      (uint32_t)(sizeof(struct poe__post) + head->m.n * 8u);
+  f->head = page->next;
+  retire_page(k, page);
+  return (void *)((char *)f->head->data + f->head->read);
 }
 
 static void turn_to(struct poe__fifo_at *at, const struct poe__page *page) {

@@ -51,7 +51,11 @@ struct poe__heap {
   uint32_t count, room;
 };
 
-struct poe__page;
+struct poe__page {
+  struct poe__page *next;
+  uint32_t read, write; /* offsets into data */
+  uint64_t data[];
+};
 
 struct poe__fifo {
   struct poe__page *head, *tail, *spare;
@@ -67,9 +71,8 @@ struct poe__queue {
 
 /* Room for a post at the end; NULL: out of memory.  Filled by the caller. */
 struct poe__post *poe__fifo_push(poe_kernel *k, unsigned words);
-/* The oldest post, or NULL; it stays readable until the next call of this. */
-struct poe__post *poe__fifo_head(poe_kernel *k);
-void poe__fifo_pop(poe_kernel *k, struct poe__post *head);
+/* The head's page is read: NULL if it was the last.  See poe__fifo_head. */
+struct poe__post *poe__fifo_turn(poe_kernel *k);
 void poe__fifo_fini(poe_kernel *k);
 /* All posts, oldest first: `at` is zero before the first; NULL is the end. */
 struct poe__fifo_at {
