@@ -80,7 +80,7 @@ int lpoe_call(struct lpoe *P, lua_State *L, poe_session *s, poe_name *event,
   return call_failed(P, L, err, id, s, &error);
 }
 
-static int kernel_call(lua_State *L) {
+LPOE_HOT static int kernel_call(lua_State *L) {
   struct lpoe *P = lpoe_self(L);
   if (lua_type(L, 3) != LUA_TSTRING) luaL_typeerror(L, 3, "event name");
   poe_session *dest = lpoe_check_dest(P, L, 2);

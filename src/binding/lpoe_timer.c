@@ -80,7 +80,7 @@ static int kernel_alarm_set(lua_State *L) {
   return one_more(L, "alarm_set", POE_ALARM, 1);
 }
 
-static int kernel_delay_set(lua_State *L) {
+LPOE_HOT static int kernel_delay_set(lua_State *L) {
   return one_more(L, "delay_set", POE_DELAY, 1);
 }
 
@@ -149,7 +149,7 @@ static void push_args(struct lpoe *P, lua_State *L,
   lua_setfield(L, table, "n");
 }
 
-static int kernel_alarm_remove(lua_State *L) {
+LPOE_HOT static int kernel_alarm_remove(lua_State *L) {
   struct lpoe *P = lpoe_self_in_session(L, "alarm_remove");
   struct poe_timer_info info;
   lua_Integer id = check_id(L);
