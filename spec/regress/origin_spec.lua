@@ -75,4 +75,81 @@ describe("the origin of a call", function()
     poe.run()
     assert.same({ "detaching.lua" }, seen)
   end)
+
+  --- A handler that yields "told" on the line of that number.
+  local function on_line(line)
+    return in_file("lines.lua", ("\n"):rep(line - 1) ..
+                   "return function(kernel) kernel:yield 'told' end")
+  end
+
+  it("is that of the handler of now, wherever the one before it lay", function()
+    local seen = {}
+    poe.session.create {
+      inline_states = {
+        _start = function(kernel) kernel:yield "next" end,
+        next = function(kernel)
+          local tell = on_line(#seen + 1)
+          kernel:state("tell", tell)
+          kernel:call(kernel.session, "tell")
+          tell = nil
+          kernel:state "tell"
+          collectgarbage() -- the next may come to lie where this one was
+        end,
+        told = function(kernel)
+          seen[#seen + 1] = kernel.caller_line
+          if #seen < 60 then kernel:yield "next" end
+        end,
+      },
+    }
+    poe.run()
+    for line, told in ipairs(seen) do assert.equal(line, told) end
+    assert.equal(60, #seen)
+  end)
+
+  it("is told apart for every place in one handler", function()
+    local seen = {}
+    local function note(kernel) seen[#seen + 1] = kernel.caller_line end
+    for _ = 1, 3 do
+      poe.session.create {
+        inline_states = {
+          _start = in_file("places.lua", [[
+            return function(kernel)
+              for _ = 1, 3 do
+                kernel:yield "note" -- line 3
+                kernel:yield("note",
+                  kernel.event) -- a call of two lines: 4
+                pcall(kernel.yield, kernel, "note") -- 6
+              end
+            end]]),
+          note = note,
+        },
+      }
+    end
+    poe.run()
+    assert.same(("346"):rep(9), table.concat(seen))
+  end)
+
+  it("of a function that many handlers call is its own line", function()
+    local send = in_file("sender.lua", [[
+      return function(kernel, name)
+
+        kernel:yield(name) -- line 3
+      end]])
+    local seen = {}
+    local function note(kernel)
+      seen[#seen + 1] = kernel.caller_file .. kernel.caller_line
+    end
+    poe.session.create {
+      inline_states = {
+        _start = function(kernel)
+          send(kernel, "note")
+          kernel:yield "again"
+        end,
+        again = function(kernel) send(kernel, "note") end,
+        note = note,
+      },
+    }
+    poe.run()
+    assert.same({ "sender.lua3", "sender.lua3" }, seen)
+  end)
 end)
