@@ -88,10 +88,8 @@ describe("the origin of a call", function()
       inline_states = {
         _start = function(kernel) kernel:yield "next" end,
         next = function(kernel)
-          local tell = on_line(#seen + 1)
-          kernel:state("tell", tell)
+          kernel:state("tell", on_line(#seen + 1))
           kernel:call(kernel.session, "tell")
-          tell = nil
           kernel:state "tell"
           collectgarbage() -- the next may come to lie where this one was
         end,
