@@ -187,7 +187,7 @@ test:  ## every test; closes with a line of what passed and failed
 run-tests: host unit $(if $(SAN),,module)
 	$(if $(SAN),@$(MAKE) --no-print-directory SAN= module)
 	@sh .ci/test $(BUILD) unit host oracle fuzz-oracle \
-	  $(if $(SAN),,module check)
+	  $(if $(SAN),,module budget check)
 
 test-san:  ## the same under address and undefined-behaviour sanitizers
 	@$(MAKE) --no-print-directory SAN=address,undefined test

@@ -164,18 +164,23 @@ local function main()
   local options = parse(arg)
   if not callgrind.is_installed() then
     print "bench-budget: skipped, valgrind is not installed"
+    print "0 passed, 0 failed"
     return true
   end
   shell.read "mkdir -p build/bench"
   local budget, here_and_now = read_budget(), environment()
-  local is_good = true
+  local passed, failed = 0, 0
   for _, operation in ipairs(OPERATIONS) do
     if is_wanted(operation, options) then
       local kept = budget.operations[operation.name]
       local by_function, total = measure_fairly(
         operation, not options.update and kept
       )
-      is_good = compare(operation, total, by_function, kept) and is_good
+      if compare(operation, total, by_function, kept) then
+        passed = passed + 1
+      else
+        failed = failed + 1
+      end
       if options.profile then print_profile(by_function, total) end
       if options.update then
         budget.operations[operation.name] = {
@@ -190,9 +195,10 @@ local function main()
   elseif budget.environment and budget.environment ~= here_and_now then
     print("the budget was taken with " .. budget.environment)
     print("here it is             " .. here_and_now .. ": nothing fails")
-    return true
+    passed, failed = passed + failed, 0
   end
-  return options.update or is_good
+  print(("%d passed, %d failed"):format(passed, failed))
+  return options.update or failed == 0
 end
 
 if not main() then os.exit(1) end
