@@ -211,6 +211,10 @@ describe("ReadLine", function()
         self.vt.row, self.vt.column = 1, 4
         sys.kill(sys.getpid(), "WINCH")
         self:sees "> abcdefgh\nijkl|"
+        sys.set_winsize(self.master, 6, 20)
+        self.vt.columns = 20
+        self:type "m" -- which may come before the signal does
+        self:sees "> abcdefghijklm|"
         sys.set_winsize(self.master, 0, 0)
         assert.same({ 80, 24 }, { wheel:terminal_size() })
       end)

@@ -93,6 +93,9 @@ local CONTROLS = {
     down(self)
   end,
   ["\b"] = function(self) self.column = math.max(self.column - 1, 0) end,
+  ["\t"] = function(self)
+    self.column = math.min(self.column // 8 * 8 + 8, self.columns - 1)
+  end,
   ["\7"] = function(self) self.bells = self.bells + 1 end,
 }
 

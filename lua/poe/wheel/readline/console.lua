@@ -42,6 +42,15 @@ local function show(core)
   output.write(core, core.screen:draw(core.editor:view()))
 end
 
+--- Whether the terminal had another size, so that the line was taken away.
+local function fit(core)
+  local screen, columns, rows = core.screen, console.size(core)
+  if not core.is_reading then return false end
+  if columns == screen.columns and rows == screen.lines then return false end
+  output.write(core, screen:resize(columns, rows))
+  return true
+end
+
 --- Rows above the line.
 local function write_above(core, rows)
   output.write(core, core.screen:erase() .. table.concat(rows, "\r\n") .. "\r\n")
@@ -82,6 +91,7 @@ local function put_waiting(core)
   if #rows == 0 then return end
   core.waiting = {}
   if core.is_reading then
+    fit(core)
     write_above(core, rows)
     show(core)
   else
@@ -147,6 +157,7 @@ local function read(core)
   if bytes == "" then
     fail(core, "", "EIO")
   elseif bytes then
+    fit(core) -- keys may come before the signal
     core.keys:feed(bytes)
     process(core)
   elseif code ~= "EAGAIN" and code ~= "EINTR" then
@@ -188,10 +199,7 @@ end
 local functions = {}
 
 function functions.resize(core)
-  local bytes = core.screen:resize(console.size(core))
-  if not core.is_reading then return core.screen:forget() end
-  output.write(core, bytes)
-  show(core)
+  if fit(core) then show(core) end
 end
 
 function functions.pause(core)
