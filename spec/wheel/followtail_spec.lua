@@ -246,6 +246,7 @@ describe("FollowTail", function()
     os.remove(path)
     follow({}, { function(_, heap)
       assert.equal("ENOENT", select(3, heap.wheel:tell()))
+      assert.is_nil(heap.wheel:get_handle())
     end })
   end)
 
@@ -334,6 +335,7 @@ describe("FollowTail", function()
       driver = SysRW.new { block_size = 2 } }, {
         function(_, heap)
           assert.equal(filter, heap.wheel:get_filter())
+          assert.same(sys.stat(path), sys.stat(heap.wheel:get_handle()))
           append "one\n"
         end,
       }))

@@ -264,6 +264,11 @@ function FollowTail:tell()
   return position
 end
 
+---@return poe.sys.fd?  what is followed now, if it is there
+function FollowTail:get_handle()
+  return self.core.file or self.core.input
+end
+
 ---@return poe.filter
 function FollowTail:get_filter()
   return self.core.input_filter
