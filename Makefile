@@ -83,7 +83,7 @@ LIBS := $(addprefix $(BUILD)/lib/,libpoe.a libpoe.so poe.pc)
 
 .PHONY: all host module lib unit deps demo test test-san test-gc run-demo \
   run-tests spec oracle fuzz-oracle fuzz-filters check bench bench-budget cov \
-  storms times faults churn soak install install-lib uninstall clean help force
+  flake storms times faults churn soak install install-lib uninstall clean help force
 all: host module  ## the host and the Lua module
 
 host: $(BUILD)/bin/poe  ## the executable, build/bin/poe
@@ -210,6 +210,9 @@ fuzz-filters:  ## bytes of all kinds to the filters; SIZE=seconds each
 
 check:  ## style, include rules, manual page
 	@sh .ci/check
+
+flake: host module  ## the specs in random order, COUNT=100 times
+	@sh .ci/flake $(BUILD) $(or $(COUNT),100)
 
 storms: host  ## children, signals and forks by the thousand
 times: host  ## clocks that are stepped, stops, a million timers

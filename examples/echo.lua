@@ -103,10 +103,14 @@ end
 function Server.on_client(kernel, heap, listener)
   local socket, message, code = listener:accept()
   if socket then
+    heap.is_full = false
     poe.session.create { inline_states = Client, args = { socket } }
   elseif code == "EMFILE" or code == "ENFILE" then
     -- Nothing is gained by trying at once: wait until clients have left.
-    io.stderr:write(message, "\n")
+    if not heap.is_full then
+      io.stderr:write(message, "\n")
+    end
+    heap.is_full = true
     kernel:select_pause_read(heap.listener)
     kernel:delay("resume", 0.5)
   end

@@ -35,6 +35,14 @@ return {
     shows = "a system call that fails is survived, or told of",
   },
   {
+    name = "descriptors", target = "faults", quick = 100, long = 1000,
+    shows = "a server without descriptors serves whom it has, and is quiet",
+  },
+  {
+    name = "refused", target = "faults", quick = 20, long = 10000,
+    shows = "a fork that the system refuses is told of",
+  },
+  {
     name = "churn", target = "churn", quick = 50000, long = 10000000,
     shows = "sessions made and ended leave no memory behind",
   },

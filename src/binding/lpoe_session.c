@@ -324,6 +324,7 @@ static int start(struct lpoe *P, lua_State *L, uint32_t slot, int nargs) {
   if (err == -POE_EDEEP)
     return luaL_error(L, "sessions are created too deep within each other");
   if (err == -POE_ELOOP) return lpoe_loop_raise(P, L);
+  if (err == -ENOMEM) return luaL_error(L, "not enough memory");
   return luaL_error(L, "cannot create a session: %s", strerror(-err));
 }
 

@@ -71,16 +71,23 @@ void poe__selfpipe_read(poe_kernel *k, struct poe__selfpipe *p) {
   read_overflow(k, p);
 }
 
-int poe__selfpipe_forked(struct poe__selfpipe *p) {
-  int fd[2];
-  if (pipe2(fd, O_NONBLOCK | O_CLOEXEC) < 0) return -errno;
-  close(p->rd);
-  close(p->wr);
-  p->rd = fd[0];
-  p->wr = fd[1];
+static void tell_handler(const struct poe__selfpipe *p) {
   for (int s = 1; s < POE__SIGNALS; s++)
     if (p->watched[s]) write_end[s] = p->wr;
-  return 0;
+}
+
+/* The parent's go first: there may be no descriptors but theirs. */
+int poe__selfpipe_forked(struct poe__selfpipe *p) {
+  int old[2] = {p->rd, p->wr}, fd[2] = {-1, -1};
+  p->rd = p->wr = -1;
+  tell_handler(p);
+  close(old[0]);
+  close(old[1]);
+  int err = pipe2(fd, O_NONBLOCK | O_CLOEXEC) < 0 ? -errno : 0;
+  p->rd = fd[0];
+  p->wr = fd[1];
+  tell_handler(p);
+  return err;
 }
 
 /* ---- the kernel's own, for loops that do not catch signals, and why ---------------- */
