@@ -148,6 +148,12 @@ return {
     metrics = { ns("the same with 5,000 idle connections", { same = "echo" }) },
   },
   {
+    name = "transfer",
+    metrics = {
+      ns("1 GiB over TCP, 64 KiB at a time, both ends: CPU a MiB", { uv = 2 }),
+    },
+  },
+  {
     name = "line",
     metrics = { ns("lines of 100 bytes from memory, one by one: a line", { most = 500 }) },
     counted = { fast = { 20000, 60000 }, slow = { 4000, 12000 } },
