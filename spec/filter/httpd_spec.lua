@@ -6,6 +6,7 @@ local Headers = require "poe.http.headers"
 local Response = require "poe.http.response"
 local Stream = require "poe.filter.stream"
 local cuts = require "spec.filter.cuts"
+local helper = require "spec.helper"
 
 -- ---- requests as text ---------------------------------------------------------
 
@@ -366,6 +367,29 @@ describe("HTTPD", function()
     end
     assert.equal(n, #filter:get { "x" }[1].body)
     assert.is_true(os.clock() - begun < 20) -- joined each time: minutes
+  end)
+
+  it("is told where memory is limited, and survives it", function()
+    helper.assert_prints("not enough memory\ttrue\ttrue", [[
+      local Httpd = require "poe.filter.httpd"
+      local poe = require "poe"
+      local head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n"
+      local filters, chunk = {}, ("x"):rep(1000)
+      local function take(i)
+        filters[i] = Httpd.new()
+        filters[i]:get { head }
+        for _ = 1, 600 do filters[i]:get { chunk } end
+      end
+      poe.configure { max_memory = "8M" }
+      local count, message = 0, nil
+      while not message and count < 1000 do
+        count = count + 1
+        message = select(2, pcall(take, count))
+      end
+      filters = {}
+      for _ = 1, 40 do take(1) end
+      print(message, count > 3, count < 20)
+    ]])
   end)
 
   it("has clones that share nothing but the parameters", function()

@@ -11,11 +11,11 @@
  * llhttp takes some things that one server reads in one way and another in
  * another (a LF without a CR, a header on several lines); see is_ambiguous.
  *
- * Ownership: the userdata owns its two texts, which malloc made.  No function
- * of Lua runs below llhttp, so an error raised by Lua leaves llhttp whole.
+ * Ownership: the two texts are userdata, and user values of the parser's.  They
+ * have room for all that can come before llhttp is called: nothing below it
+ * calls Lua, so an error raised by Lua leaves it whole.
  */
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <lauxlib.h>
@@ -32,11 +32,16 @@
 #define LINE_ROOM 32
 /* Most that is kept for the head of the next request. */
 #define IDLE_ROOM 4096
+/* Most that llhttp is shown at a time: it bounds the room that is made before. */
+#define HEAD_STEP 1024
+#define BODY_STEP 65536
 
 struct text {
-  char *bytes;
+  char *bytes; /* in the user value of the same number */
   size_t size, room;
 };
+
+enum { HEAD_TEXT = 1, BODY_TEXT };
 
 enum phase { HEAD, BODY, TRAILER, END, BROKEN };
 
@@ -49,7 +54,7 @@ struct parser {
   size_t max_head, max_uri, max_body;
   size_t framed;  /* bytes of the head, or of what is around the body */
   size_t framing; /* how many there may be */
-  int has_uri, is_full;
+  int has_uri;
   char last;  /* byte of a head or of trailers */
   int status; /* what a server answers to the broken request */
   const char *why;
@@ -57,42 +62,42 @@ struct parser {
 
 /* ---- texts ---------------------------------------------------------------- */
 
-static int append(struct text *t, const char *bytes, size_t n) {
-  if (t->room - t->size < n) {
-    size_t room = t->room < 256 ? 256 : t->room;
-    while (room - t->size < n) room *= 2;
-    char *grown = realloc(t->bytes, room);
-    if (grown == NULL) return -1;
-    t->bytes = grown;
-    t->room = room;
-  }
-  if (n > 0) memcpy(t->bytes + t->size, bytes, n);
-  t->size += n;
-  return 0;
+/* [parser, ...] Makes room for n bytes more. */
+static void reserve(lua_State *L, struct text *t, int index, size_t n) {
+  size_t room = t->room < 256 ? 256 : t->room;
+  while (room - t->size < n) room *= 2;
+  if (room <= t->room) return;
+  char *bytes = lua_newuserdatauv(L, room, 0);
+  if (t->size > 0) memcpy(bytes, t->bytes, t->size);
+  t->bytes = bytes;
+  t->room = room;
+  lua_setiuservalue(L, 1, index);
 }
 
-static void clear(struct text *t) {
-  free(t->bytes);
+static void append(struct text *t, const char *bytes, size_t n) {
+  if (n > 0) memcpy(t->bytes + t->size, bytes, n);
+  t->size += n;
+}
+
+/* [parser, ...] */
+static void clear(lua_State *L, struct text *t, int index) {
   *t = (struct text){0};
+  lua_pushnil(L);
+  lua_setiuservalue(L, 1, index);
 }
 
 /* ---- what llhttp tells ---------------------------------------------------- */
 
 static struct parser *parser_of(llhttp_t *http) { return http->data; }
 
-/* Out of memory: told by is_full. */
-static int keep(llhttp_t *http, struct text *t, const char *at, size_t n) {
-  if (append(t, at, n) == 0) return HPE_OK;
-  parser_of(http)->is_full = 1;
-  return HPE_USER;
-}
-
 static int on_head(llhttp_t *http, const char *at, size_t n) {
-  return keep(http, &parser_of(http)->head, at, n);
+  append(&parser_of(http)->head, at, n);
+  return HPE_OK;
 }
 
 static int on_head_part(llhttp_t *http) {
-  return keep(http, &parser_of(http)->head, "", 1);
+  append(&parser_of(http)->head, "", 1);
+  return HPE_OK;
 }
 
 static int on_uri_end(llhttp_t *http) {
@@ -109,7 +114,8 @@ static int on_headers_end(llhttp_t *http) {
 }
 
 static int on_body(llhttp_t *http, const char *at, size_t n) {
-  return keep(http, &parser_of(http)->body, at, n);
+  append(&parser_of(http)->body, at, n);
+  return HPE_OK;
 }
 
 static int fail(struct parser *p, int status, const char *why) {
@@ -150,11 +156,11 @@ static const llhttp_settings_t settings = {
 
 /* ---- parsing -------------------------------------------------------------- */
 
-static void begin(struct parser *p) {
+static void begin(lua_State *L, struct parser *p) {
   p->phase = HEAD;
   p->head.size = 0;
-  if (p->head.room > IDLE_ROOM) clear(&p->head);
-  clear(&p->body);
+  if (p->head.room > IDLE_ROOM) clear(L, &p->head, HEAD_TEXT);
+  if (p->body.room > 0) clear(L, &p->body, BODY_TEXT);
   p->framed = 0;
   p->framing = p->max_head;
   p->has_uri = 0;
@@ -186,11 +192,26 @@ static int is_ambiguous(struct parser *p, const char *at, size_t n) {
   return 0;
 }
 
-/* Shows llhttp up to n bytes; returns how many it took. */
-static size_t execute(struct parser *p, const char *at, size_t n) {
-  enum phase before = p->phase;
-  size_t body = p->body.size, most = room(p);
+/* How many of n bytes llhttp is shown; makes room for what it tells of them. */
+static size_t prepare(lua_State *L, struct parser *p, size_t n) {
+  size_t most = room(p);
   if (n > most) n = most;
+  if (p->phase == BODY) {
+    if (n > BODY_STEP) n = BODY_STEP;
+    reserve(L, &p->body, BODY_TEXT, n);
+  } else {
+    if (n > HEAD_STEP) n = HEAD_STEP;
+    reserve(L, &p->head, HEAD_TEXT, 2 * n + 4); /* zero bytes between */
+  }
+  return n;
+}
+
+/* Shows llhttp up to n bytes; returns how many it took. */
+static size_t execute(lua_State *L, struct parser *p, const char *at,
+                      size_t n) {
+  enum phase before = p->phase;
+  size_t body = p->body.size;
+  n = prepare(L, p, n);
   llhttp_errno_t err = llhttp_execute(&p->http, at, n);
   if (err != HPE_OK) n = (size_t)(llhttp_get_error_pos(&p->http) - at);
   if (err == HPE_PAUSED)
@@ -204,15 +225,15 @@ static size_t execute(struct parser *p, const char *at, size_t n) {
 }
 
 /* Until the phase is another; returns how many bytes that took. */
-static size_t parse(struct parser *p, const char *at, size_t n) {
+static size_t parse(lua_State *L, struct parser *p, const char *at, size_t n) {
   enum phase before = p->phase;
   size_t used = 0;
   do {
     if (room(p) > 0 || n == used)
-      used += execute(p, at + used, n - used);
+      used += execute(L, p, at + used, n - used);
     else
       fail_full(p);
-  } while (p->phase == before && used < n && !p->is_full);
+  } while (p->phase == before && used < n);
   return used;
 }
 
@@ -253,7 +274,7 @@ static int push_end(lua_State *L, struct parser *p) {
   lua_pushliteral(L, "end");
   lua_pushlstring(L, p->body.bytes ? p->body.bytes : "", p->body.size);
   push_headers(L, p->head.bytes, p->head.bytes + p->head.size);
-  begin(p);
+  begin(L, p);
   return 4;
 }
 
@@ -292,19 +313,11 @@ static int parser_feed(lua_State *L) {
   const char *at = bytes + first - 1;
   size_t n = size - (size_t)first + 1;
   enum phase before = p->phase;
-  if (before != BROKEN) used = parse(p, at, n);
+  if (before != BROKEN) used = parse(L, p, at, n);
   if (before == BODY && p->phase == TRAILER)
-    used += parse(p, at + used, n - used);
-  if (p->is_full) return luaL_error(L, "not enough memory");
+    used += parse(L, p, at + used, n - used);
   lua_pushinteger(L, first + (lua_Integer)used);
   return push_result(L, p, before);
-}
-
-static int parser_gc(lua_State *L) {
-  struct parser *p = check_parser(L);
-  clear(&p->head);
-  clear(&p->body);
-  return 0;
 }
 
 static size_t check_limit(lua_State *L, int arg) {
@@ -317,13 +330,14 @@ static size_t check_limit(lua_State *L, int arg) {
 static int http_parser(lua_State *L) {
   size_t max_head = check_limit(L, 1), max_uri = check_limit(L, 2);
   size_t max_body = check_limit(L, 3);
-  struct parser *p = lua_newuserdatauv(L, sizeof *p, 0);
+  lua_settop(L, 0);
+  struct parser *p = lua_newuserdatauv(L, sizeof *p, BODY_TEXT);
   *p = (struct parser){
       .max_head = max_head, .max_uri = max_uri, .max_body = max_body};
   luaL_setmetatable(L, PARSER);
   llhttp_init(&p->http, HTTP_REQUEST, &settings);
   p->http.data = p;
-  begin(p);
+  begin(L, p);
   return 1;
 }
 
@@ -334,7 +348,6 @@ static const luaL_Reg functions[] = {
 
 static const luaL_Reg methods[] = {
     {"feed", parser_feed},
-    {"__gc", parser_gc},
     {NULL, NULL},
 };
 
