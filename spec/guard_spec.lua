@@ -169,7 +169,7 @@ end)
 
 describe("max_events", function()
   setup(function() poe.configure { trace_filename = "/dev/null" } end)
-  teardown(function() poe.configure { trace_filename = "/dev/stderr" } end)
+  teardown(function() poe.configure { trace_filename = false } end)
   before_each(helper.begin)
   after_each(function()
     poe.configure { max_events = false, when_full = "reject" }

@@ -159,6 +159,9 @@ struct poe_ops {
                   const struct poe_value *second);
   /* One line of trace or warning text, without its newline. */
   void (*log)(void *ud, const char *line);
+  /* Topic DESTROY: the session is about to be freed, log what it had.  NULL:
+     nothing. */
+  void (*destroyed)(void *ud, const poe_session *session);
   /* Asked by a signal, see poe_listen_why: print what poe_why tells.  NULL:
      nobody will ever ask. */
   void (*why)(void *ud);
@@ -500,10 +503,20 @@ enum poe_assert_topic {
   POE_ASSERT_STATES = 0x20
 };
 
+/* Of the whole program. */
 unsigned poe_trace_mask(const poe_kernel *k);
 void poe_set_trace_mask(poe_kernel *k, unsigned mask);
 unsigned poe_assert_mask(const poe_kernel *k);
 void poe_set_assert_mask(poe_kernel *k, unsigned mask);
+/* Beside these, of one session: traces of what happens to it, assertions of
+   what its handlers do.  O(n) in all sessions. */
+void poe_session_set_topics(poe_kernel *k, poe_session *s, unsigned trace,
+                            unsigned assertions);
+/* Those of these topics that are on for the running session. */
+unsigned poe_traced(const poe_kernel *k, unsigned topics);
+unsigned poe_asserted(const poe_kernel *k, unsigned topics);
+/* The assertions that are on for anybody: a quick test. */
+unsigned poe_assert_any(const poe_kernel *k);
 /* The bit of a topic by its lower-case name ("events", "default"); 0: none. */
 unsigned poe_trace_topic(const char *name);
 unsigned poe_assert_topic(const char *name);

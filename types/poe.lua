@@ -45,7 +45,7 @@
 ---@field package_states? table<table|string, poe.methods>
 ---@field args? any[]|poe.packed  of _start
 ---@field heap? any  a new table if nil
----@field options? table<string, any>  trace, debug, default, max_events, when_full: see session:option
+---@field options? table<string, any>  trace, assert, debug, default, max_events, when_full: see session:option
 
 --- A session of your own kind, for kernel:session_alloc.
 ---@class poe.custom
@@ -80,7 +80,7 @@ local poe = {}
 ---@field loop? "uv"|"poll"|"select"      not once the loop is in use
 ---@field trace? table<string, boolean>   default, destroy, events, files, refcnt, retvals, sessions, signals
 ---@field assert? table<string, boolean>  default, data, events, files, retvals, states, usage
----@field trace_filename? string          traces are added to it
+---@field trace_filename? string|false    traces are added to it; false: to the standard error
 ---@field catch_exceptions? boolean       false: no DIE, the first error ends run
 ---@field virtual_time? boolean           not once there is a session
 ---@field max_events? integer|false          posted events that may wait for a session without an option of that name
@@ -534,7 +534,10 @@ function Session:ID() end
 function Session:get_heap() end
 
 --- Reads an option, or sets it and returns what it was. "trace" tells of each
---- event, "debug" of replaced handlers, "default" of events nobody handles;
+--- event, "debug" of replaced handlers, "default" of events nobody handles. As
+--- topics, "events,files" or { events = true, files = true }, "trace" tells of
+--- this session what poe.configure { trace = … } tells of all, and "assert"
+--- asserts of it likewise (true: all topics).
 --- "max_events" is how many posted events may wait for the session (false: any
 --- number), "when_full" what becomes of more ("reject", "drop_oldest",
 --- "drop_newest"), "dropped_events" their number, which cannot be set. Others

@@ -255,3 +255,71 @@ TEST(a_budget_counts_what_the_kernel_has_and_ends_it) {
   take_log();
   end();
 }
+
+/* ---- topics of one session --------------------------------------------------------- */
+
+static void count_lines(const char *prefix, const char *about, size_t wanted) {
+  size_t n = 0;
+  for (char *line = strtok(host.lines, "\n"); line; line = strtok(NULL, "\n"))
+    n += strstr(line, prefix) && (!about || strstr(line, about));
+  ASSERT_EQ(n, wanted);
+  host.lines[0] = '\0';
+}
+
+static void post_to_both(void) {
+  do_post(1, "x", NONE);
+  do_post(2, "x", NONE);
+}
+
+TEST(topics_of_a_session_are_traced_of_it_alone) {
+  host_open();
+  on(0, "x", NULL);
+  start(1);
+  start(2);
+  poe_session_set_topics(host.k, by(2), POE_TRACE_EVENTS, 0);
+  ASSERT_EQ(poe_trace_mask(host.k), 0);
+  as(1, post_to_both);
+  count_lines("enqueued event", "to session 2", 1);
+  as(1, post_to_both);
+  count_lines("enqueued event", NULL, 1);
+  poe_set_trace_mask(host.k, POE_TRACE_EVENTS);
+  as(1, post_to_both);
+  count_lines("enqueued event", NULL, 2);
+  poe_set_trace_mask(host.k, 0);
+  poe_session_set_topics(host.k, by(2), 0, 0);
+  ASSERT_EQ(host.k->trace, 0);
+  as(1, post_to_both);
+  count_lines("enqueued event", NULL, 0);
+  end();
+}
+
+static unsigned seen;
+static void see_asserted(void) {
+  seen = poe_asserted(host.k, POE_ASSERT_DATA | POE_ASSERT_FILES);
+}
+
+TEST(assertions_of_a_session_are_on_while_it_runs) {
+  host_open();
+  start(1);
+  start(2);
+  poe_set_assert_mask(host.k, POE_ASSERT_FILES);
+  poe_session_set_topics(host.k, by(2), 0, POE_ASSERT_DATA);
+  as(1, see_asserted);
+  ASSERT_EQ(seen, POE_ASSERT_FILES);
+  as(2, see_asserted);
+  ASSERT_EQ(seen, POE_ASSERT_DATA | POE_ASSERT_FILES);
+  ASSERT_EQ(poe_assert_mask(host.k), POE_ASSERT_FILES);
+  ASSERT_EQ(poe_assert_any(host.k), POE_ASSERT_DATA | POE_ASSERT_FILES);
+  end();
+}
+
+TEST(topics_of_a_session_end_with_it) {
+  host_open();
+  start(1);
+  poe_session_set_topics(host.k, by(1), POE_TRACE_REFCNT, POE_ASSERT_DATA);
+  ASSERT_EQ(do_run(), 0);
+  ASSERT_EQ(host.k->trace, 0);
+  ASSERT_EQ(poe_assert_any(host.k), 0);
+  ASSERT_EQ(host.k->choosy, 0);
+  end();
+}

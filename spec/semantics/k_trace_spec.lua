@@ -213,6 +213,15 @@ describe("K. Traces", function()
     assert.equal(3, n)
   end)
 
+  it("goes back to the standard error if the name is false", function()
+    local text = trace [[
+      poe.configure { trace = { sessions = true }, trace_filename = "/dev/null" }
+      session { _start = function() poe.configure { trace_filename = false } end }
+      poe.run()]]
+    assert.is_nil(text:find("has parent", 1, true))
+    has_in_order(text, { "stopping session 1" })
+  end)
+
   it("may be switched while the program runs", function()
     local text = trace [[
       session {
@@ -262,6 +271,165 @@ describe("K. Traces", function()
       "=== PID === 1 -> x (from ",
       "redefining handler for event(x) for session(1)",
       "a 'nobody' event was sent from " })
+  end)
+end)
+
+describe("K. Traces of one session", function()
+  -- Two sessions that do the same; the second has the option.
+  local SCRIPT = [[
+    local option, value = %q, %s
+    local function twin(name, options)
+      poe.session.create {
+        options = options,
+        inline_states = {
+          _start = function()
+            kernel:alias_set(name)
+            kernel:yield "x"
+            kernel:delay("t", 0)
+            kernel:sig("FOO", "h")
+            kernel:signal(kernel.session, "FOO")
+            local r, w = sys.pipe()
+            w:write "x"
+            kernel:select_read(r, "rd", w)
+            kernel:post("zz " .. name, "x")
+          end,
+          x = function() end, t = function() end, h = function() end,
+          rd = function(_, _, r, _, w)
+            kernel:select_read(r)
+            w:close()
+            r:close()
+          end,
+        },
+      }
+    end
+    twin("one")
+    twin("two", { [option] = value })
+    poe.run()
+  ]]
+
+  local function twins(value)
+    return trace(SCRIPT:format("trace", value))
+  end
+
+  local PREFIXES = { events = "<ev>", refcnt = "<rc>", sessions = "<ss>",
+    signals = "<sg>", files = "<fh>", retvals = "<rv>" }
+
+  for topic, prefix in pairs(PREFIXES) do
+    it("has " .. topic .. " as the whole program has", function()
+      local text = twins(("%q"):format(topic))
+      each_line_begins(text, prefix)
+      assert.is_nil(text:find("one", 1, true))
+      assert.is_nil(text:find("session 1", 1, true))
+      assert.is_truthy(text:find("two", 1, true) or text:find("session 2", 1, true))
+    end)
+  end
+
+  it("takes a list, a table, all of them, or none", function()
+    local text = twins [["events, files"]]
+    has_in_order(text, { "<fh> adding", "<ev> dispatching event ``x''" })
+    assert.is_nil(text:find("<rc>", 1, true))
+    assert.equal((text:gsub("%d+", "N")), (twins [[{ events = true, files = true,
+      refcnt = false }]]:gsub("%d+", "N")))
+    text = twins [["default"]]
+    for _, prefix in pairs(PREFIXES) do
+      assert.is_truthy(text:find(prefix, 1, true), prefix)
+    end
+    assert.equal("", twins "false")
+    assert.equal("", twins "{}")
+  end)
+
+  it("leaves POE's line for each event to true", function()
+    local text = twins "true"
+    each_line_begins(text, "2 -> ")
+  end)
+
+  it("can be switched while the session runs, and ends with it", function()
+    local text = trace [[
+      local function nothing() end
+      session {
+        _start = function()
+          kernel:yield "silent"
+          kernel:yield "loud"
+          session { _start = nothing }
+        end,
+        silent = function() kernel.session:option("trace", "events") end,
+        loud = function() print = kernel.session:option("trace", false) end,
+      }
+      poe.run()
+      session { _start = nothing }
+      poe.run()]]
+    has_in_order(text, { "dispatching event ``loud''" })
+    assert.is_nil(text:find("dispatching event ``silent''", 1, true))
+    assert.is_nil(text:find("``loud'' returns", 1, true))
+    assert.is_nil(text:find("session 2", 1, true))
+    assert.is_nil(text:find("session 3", 1, true))
+    text = trace [[
+      poe.session.create { options = { trace = "sessions" },
+        inline_states = { _start = function() end } }
+      poe.run()
+      session { _start = function() end }
+      poe.run()]]
+    has_in_order(text, { "stopping session 1", "freeing session 1" })
+    assert.is_nil(text:find("session 2", 1, true))
+  end)
+
+  it("tells of events that it sends to others, and of theirs", function()
+    local text = trace [[
+      session { _start = function() kernel:alias_set "other" end, x = function() end }
+      poe.session.create { options = { trace = "events" }, inline_states = {
+        _start = function() kernel:post("other", "x") end } }
+      poe.run()]]
+    has_in_order(text, { "enqueued event", "``x'' from session 2 to session 1 \"other\"",
+      "dispatching event ``x'' from session 2 to session 1 \"other\"" })
+  end)
+
+  it("knows its topics", function()
+    local function create(option, value)
+      return function()
+        poe.session.create { options = { [option] = value },
+          inline_states = { _start = function() end } }
+      end
+    end
+    assert.error_matches(create("trace", "evnts"), "create: unknown trace topic 'evnts'")
+    assert.error_matches(create("assert", { rain = true }),
+      "create: unknown assert topic 'rain'")
+  end)
+end)
+
+describe("K. TRACE_DESTROY", function()
+  it("tells what the heap of a session holds when it goes", function()
+    local text = trace([[
+      poe.session.create { heap = { count = 3, list = {}, [1] = true, text = ("x"):rep(70) },
+        inline_states = { _start = function() kernel:alias_set "al" end } }
+      poe.session.create { heap = "mine", inline_states = { _start = function() end } }
+      poe.run()]], "POE_TRACE_DESTROY=1")
+    each_line_begins(text, "<ss> ")
+    has_in_order(text, {
+      "session 2 is destroyed; its heap is \"mine\"\n",
+      "session 1 \"al\" is destroyed; its heap is table: 0x",
+      "<ss>   [1] = true\n", "<ss>   count = 3\n", "<ss>   list = table: 0x",
+      "<ss>   text = \"" .. ("x"):rep(60) .. "\"...\n" })
+  end)
+
+  it("calls nothing of the values, and shows so many only", function()
+    local text = trace([[
+      local fields = {}
+      for i = 1, 150 do fields[i] = i end
+      setmetatable(fields, { __tostring = error, __pairs = error, __name = "own" })
+      poe.session.create { heap = fields, inline_states = { _start = function() end } }
+      poe.run()]], "POE_TRACE_DESTROY=1")
+    has_in_order(text, { "[100] = 100\n", "... and more\n" })
+    assert.is_nil(text:find("[101]", 1, true))
+  end)
+
+  it("is one of the topics of a session", function()
+    local text = trace [[
+      poe.session.create { options = { trace = "destroy" }, heap = { a = 1 },
+        inline_states = { _start = function() end } }
+      session { _start = function() end }
+      poe.run()]]
+    has_in_order(text, { "session 1 is destroyed", "<ss>   a = 1\n" })
+    assert.is_nil(text:find("session 2", 1, true))
   end)
 end)
 
@@ -358,6 +526,56 @@ describe("K. Assertions", function()
     assert.matches("^=== PID === a 'nope' event was sent from %S+ at %d+ to "
       .. "session 1 but it has neither a handler for it nor one for _default\n$",
       text)
+  end)
+
+  it("are of one session, by its option", function()
+    local function outcome(value, f)
+      local own, other
+      poe.session.create { options = { assert = value }, inline_states = {
+        _start = function() own = pcall(f) end } }
+      poe.session.create { inline_states = {
+        _start = function() other = pcall(f) end } }
+      poe.run()
+      assert.is_true(other)
+      return own
+    end
+    assert.is_false(outcome("data", post_nobody))
+    assert.is_true(outcome("events", post_nobody))
+    assert.is_false(outcome({ retvals = true }, unhandled))
+    assert.is_false(outcome("states", unhandled))
+    assert.is_false(outcome(true, bad_fd))
+    assert.is_false(outcome("on", no_timer))
+    assert.is_true(outcome(false, no_timer))
+    assert.is_true(outcome("off", no_timer))
+  end)
+
+  it("of one session can be switched at any time", function()
+    local seen = {}
+    poe.session.create { inline_states = { _start = function()
+      seen[1] = pcall(post_nobody)
+      kernel.session:option("assert", "retvals")
+      seen[2] = pcall(post_nobody)
+      kernel.session:option("assert", false)
+      seen[3] = pcall(post_nobody)
+    end } }
+    poe.run()
+    assert.same({ true, false, true }, seen)
+  end)
+
+  it("of one session warn about what is sent to it, and by it", function()
+    local text = trace [[
+      local function twin(options)
+        poe.session.create { options = options, inline_states = {
+          _start = function() kernel:yield "nope"; kernel:yield "_child" end,
+          _child = function() end } }
+      end
+      twin {}
+      twin { assert = "usage,states" }
+      poe.run()]]
+    has_in_order(text, { "<us> '_child'", "'nope' event was sent from",
+      "to session 2" })
+    assert.is_nil(text:find("session 1", 1, true))
+    assert.equal(2, select(2, text:gsub("\n", "")))
   end)
 
   it("117 POE_ASSERT_DEFAULT is all of them", function()

@@ -66,6 +66,8 @@ struct lpoe_slot {
   uint32_t next_free;
   uint8_t flags; /* enum lpoe_flag */
   uint8_t when_full; /* this and what follows: if LPOE_SPECIAL */
+  uint8_t trace, assertions; /* topics */
+  uint8_t is_limited;
   uint32_t max_events;
 };
 
@@ -199,7 +201,7 @@ const char *lpoe_errno_name(int err);
 void lpoe_warn_if_own(struct lpoe *P, const poe_name *event, const char *how);
 static inline void lpoe_warn_own_event(struct lpoe *P, const poe_name *event,
                                        const char *how) {
-  if (poe_assert_mask(P->k) & POE_ASSERT_USAGE)
+  if (poe_assert_any(P->k) & POE_ASSERT_USAGE)
     lpoe_warn_if_own(P, event, how);
 }
 
@@ -338,13 +340,22 @@ void lpoe_why_switch(struct lpoe *P, lua_State *L);
 void lpoe_why_from_environment(struct lpoe *P, lua_State *L);
 extern const luaL_Reg lpoe_why_methods[];
 
+/* ---- lpoe_destroy.c --------------------------------------------------------- */
+
+/* The op: what the heap of a session holds. */
+void lpoe_destroyed(void *ud, const poe_session *s);
+
 /* ---- lpoe_option.c ---------------------------------------------------------- */
 
 /* Raises, in the name of `who`, if this is no value for the option. */
 void lpoe_option_check(lua_State *L, const char *who, const char *name,
                        int value);
-/* A value that was checked; to be applied before the next event. */
-void lpoe_option_set(struct lpoe *P, lua_State *L, uint32_t slot,
+/* POE's words for truth: 1 for "on" and such, -1 for "off"; 0: none of them. */
+int lpoe_option_is_truth(lua_State *L, int value);
+int lpoe_option_is_on(lua_State *L, int value);
+/* A value that was checked; to be applied before the next event.  True if it
+   is a list of topics. */
+int lpoe_option_set(struct lpoe *P, lua_State *L, uint32_t slot,
                      const char *name, int value);
 /* 0, or -ENOMEM. */
 int lpoe_option_apply(struct lpoe *P, poe_session *s);

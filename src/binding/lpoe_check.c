@@ -187,7 +187,7 @@ static const char *prefix_of(unsigned topic) {
 int lpoe_fail(struct lpoe *P, lua_State *L, int err, unsigned topic,
               const char *format, ...) {
   const char *code = lpoe_errno_name(err);
-  unsigned asserted = poe_assert_mask(P->k) & (topic | POE_ASSERT_RETVALS);
+  unsigned asserted = poe_asserted(P->k, topic | POE_ASSERT_RETVALS);
   va_list args;
   va_start(args, format);
   lua_pushnil(L);
@@ -201,7 +201,7 @@ int lpoe_fail(struct lpoe *P, lua_State *L, int err, unsigned topic,
     luaL_error(L, "%s %s",
                prefix_of(asserted & topic ? topic : POE_ASSERT_RETVALS),
                lua_tostring(L, -1));
-  if (poe_trace_mask(P->k) & POE_TRACE_RETVALS)
+  if (poe_traced(P->k, POE_TRACE_RETVALS))
     poe_log(P->k, "<rv> %s", lua_tostring(L, -1));
   lua_pushstring(L, code);
   return 3;
@@ -216,6 +216,7 @@ void lpoe_warn_if_own(struct lpoe *P, const poe_name *event,
                       const char *how) {
   static const char *const own[] = {"_start", "_stop", "_child", "_parent",
                                     "_garbage_collect"};
+  if (!poe_asserted(P->k, POE_ASSERT_USAGE)) return;
   for (size_t i = 0; i < sizeof own / sizeof *own; i++)
     if (strcmp(poe_name_text(event, NULL), own[i]) == 0)
       poe_log(P->k, "<us> '%s' is one of the kernel's own events: %s does not "

@@ -388,7 +388,7 @@ static enum poe_outcome unhandled(struct lpoe *P, lua_State *co,
   int is_own = f->type & (POE_EV_START | POE_EV_STOP | POE_EV_CHILD |
                           POE_EV_PARENT);
   if (!is_own && (flags & LPOE_OPT_DEFAULT ||
-                  poe_assert_mask(P->k) & POE_ASSERT_STATES))
+                  poe_asserted(P->k, POE_ASSERT_STATES)))
     poe_log(P->k, "a '%s' event was sent from %s at %u to %s but it has "
                   "neither a handler for it nor one for _default",
             poe_name_text(f->event, NULL),
@@ -484,5 +484,6 @@ const struct poe_ops lpoe_ops = {
     .collect = collect,
     .combine = lpoe_combine,
     .log = log_line,
+    .destroyed = lpoe_destroyed,
     .why = lpoe_why_print,
 };

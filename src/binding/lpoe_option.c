@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * lpoe_option.c -- options of sessions that the kernel knows about: max_events
- * and when_full, and the switches of the same names.
+ * and when_full, and the switches of the same names; topics of trace and
+ * assert.
  *
  * A session's are kept in its slot.  Options of create are there before the
  * session is: LPOE_PENDING says that they are to be told to the kernel before
@@ -16,6 +17,22 @@
 static const char *const policies[] = {[POE_REJECT] = "reject",
                                        [POE_DROP_OLDEST] = "drop_oldest",
                                        [POE_DROP_NEWEST] = "drop_newest"};
+
+/* ---- truth --------------------------------------------------------------------- */
+
+int lpoe_option_is_truth(lua_State *L, int value) {
+  static const char *const words[] = {"on", "yes", "true", "off", "no",
+                                      "false"};
+  if (lua_type(L, value) != LUA_TSTRING) return 0;
+  for (int i = 0; i < 6; i++)
+    if (strcmp(lua_tostring(L, value), words[i]) == 0) return i < 3 ? 1 : -1;
+  return 0;
+}
+
+int lpoe_option_is_on(lua_State *L, int value) {
+  if (lua_isinteger(L, value)) return lua_tointeger(L, value) != 0;
+  return lua_toboolean(L, value) && lpoe_option_is_truth(L, value) >= 0;
+}
 
 /* ---- values ------------------------------------------------------------------- */
 
@@ -61,12 +78,81 @@ static enum poe_when_full check_policy(lua_State *L, const char *who,
   return (enum poe_when_full)policy;
 }
 
+/* ---- topics ------------------------------------------------------------------- */
+
+static unsigned check_topic(lua_State *L, const char *who, const char *option,
+                            const char *name,
+                            unsigned (*topic_of)(const char *)) {
+  unsigned bit = topic_of(name);
+  if (!bit) luaL_error(L, "%s: unknown %s topic '%s'", who, option, name);
+  return bit;
+}
+
+/* "events, files": words with anything between them. */
+static unsigned topics_in_text(lua_State *L, const char *who,
+                               const char *option, const char *text,
+                               unsigned (*topic_of)(const char *)) {
+  static const char letters[] = "abcdefghijklmnopqrstuvwxyz_";
+  unsigned mask = 0;
+  for (text += strcspn(text, letters); *text;
+       text += strcspn(text, letters)) {
+    size_t len = strspn(text, letters);
+    const char *name = lua_pushlstring(L, text, len);
+    mask |= check_topic(L, who, option, name, topic_of);
+    lua_pop(L, 1);
+    text += len;
+  }
+  return mask;
+}
+
+/* {events = true}, as for configure. */
+static unsigned topics_in_table(lua_State *L, const char *who,
+                                const char *option, int value,
+                                unsigned (*topic_of)(const char *)) {
+  unsigned on = 0, off = 0;
+  lua_pushnil(L);
+  while (lua_next(L, value)) {
+    const char *name =
+        lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
+    unsigned bit = check_topic(L, who, option, name, topic_of);
+    if (lua_toboolean(L, -1))
+      on |= bit;
+    else
+      off |= bit;
+    lua_pop(L, 1);
+  }
+  return on & ~off;
+}
+
+/* The topics of a value for the option trace or assert; *is_list if it names
+   them. */
+static unsigned topics_of(lua_State *L, const char *who, const char *option,
+                          int value, int *is_list) {
+  int is_trace = strcmp(option, "trace") == 0;
+  unsigned (*topic_of)(const char *) =
+      is_trace ? poe_trace_topic : poe_assert_topic;
+  *is_list = 1;
+  if (lua_istable(L, value))
+    return topics_in_table(L, who, option, value, topic_of);
+  if (lua_type(L, value) == LUA_TSTRING && !lpoe_option_is_truth(L, value))
+    return topics_in_text(L, who, option, lua_tostring(L, value), topic_of);
+  *is_list = 0;
+  /* POE: trace alone is one line for each event, see lpoe_dispatch.c. */
+  return !is_trace && lpoe_option_is_on(L, value) ? topic_of("default") : 0;
+}
+
+static int has_topics(const char *name) {
+  return strcmp(name, "trace") == 0 || strcmp(name, "assert") == 0;
+}
+
 /* ---- of a session ---------------------------------------------------------------- */
 
 void lpoe_option_check(lua_State *L, const char *who, const char *name,
                        int value) {
   if (strcmp(name, "max_events") == 0) check_max(L, who, value);
   if (strcmp(name, "when_full") == 0) check_policy(L, who, value);
+  int is_list;
+  if (has_topics(name)) topics_of(L, who, name, value, &is_list);
   if (strcmp(name, "dropped_events") == 0)
     luaL_error(L, "%s: 'dropped_events' cannot be set", who);
 }
@@ -77,25 +163,49 @@ static struct lpoe_slot *open_slot(struct lpoe *P, uint32_t index) {
   if (!(slot->flags & LPOE_SPECIAL)) {
     slot->max_events = 0;
     slot->when_full = POE_REJECT;
+    slot->trace = slot->assertions = 0;
+    slot->is_limited = 0;
   }
   slot->flags |= LPOE_SPECIAL | LPOE_PENDING;
   return slot;
 }
 
-void lpoe_option_set(struct lpoe *P, lua_State *L, uint32_t index,
-                     const char *name, int value) {
-  if (strcmp(name, "max_events") == 0)
-    open_slot(P, index)->max_events = (uint32_t)to_max(L, value);
-  else if (strcmp(name, "when_full") == 0)
+static int set_topics(struct lpoe *P, lua_State *L, uint32_t index,
+                      const char *name, int value) {
+  int is_list;
+  uint8_t mask = (uint8_t)topics_of(L, "option", name, value, &is_list);
+  if (!mask && !(P->slot[index].flags & LPOE_SPECIAL)) return is_list;
+  struct lpoe_slot *slot = open_slot(P, index);
+  if (strcmp(name, "trace") == 0)
+    slot->trace = mask;
+  else
+    slot->assertions = mask;
+  return is_list;
+}
+
+int lpoe_option_set(struct lpoe *P, lua_State *L, uint32_t index,
+                    const char *name, int value) {
+  struct lpoe_slot *slot;
+  if (has_topics(name)) return set_topics(P, L, index, name, value);
+  if (strcmp(name, "max_events") == 0) {
+    slot = open_slot(P, index);
+    slot->max_events = (uint32_t)to_max(L, value);
+    slot->is_limited = 1;
+  } else if (strcmp(name, "when_full") == 0) {
     open_slot(P, index)->when_full = (uint8_t)to_policy(L, value);
+  }
+  return 0;
 }
 
 int lpoe_option_apply(struct lpoe *P, poe_session *s) {
   struct lpoe_slot *slot = &P->slot[lpoe_slot_of(s)];
   if (!(slot->flags & LPOE_PENDING)) return 0;
   slot->flags &= (uint8_t)~LPOE_PENDING;
-  return poe_session_set_limit(P->k, s, slot->max_events,
-                               (enum poe_when_full)slot->when_full);
+  poe_session_set_topics(P->k, s, slot->trace, slot->assertions);
+  if (!slot->is_limited) return 0;
+  int err = poe_session_set_limit(P->k, s, slot->max_events,
+                                  (enum poe_when_full)slot->when_full);
+  return err == -ENOMEM ? err : 0;
 }
 
 int lpoe_option_push(struct lpoe *P, lua_State *L, const poe_session *s,

@@ -168,15 +168,24 @@ static void set_assert(struct lpoe *P, lua_State *L) {
                                         "POE_ASSERT_", poe_assert_topic));
 }
 
+static void close_log(struct lpoe *P) {
+  if (P->log) fclose(P->log);
+  P->log = NULL;
+}
+
 static void open_log(struct lpoe *P, lua_State *L, const char *path) {
   FILE *f = fopen(path, "ae");
   if (!f) luaL_error(L, "cannot open trace file '%s': %s", path,
                      strerror(errno));
-  if (P->log) fclose(P->log);
+  close_log(P);
   P->log = f;
 }
 
 static void set_trace_filename(struct lpoe *P, lua_State *L) {
+  if (lua_type(L, -1) == LUA_TBOOLEAN && !lua_toboolean(L, -1)) {
+    if (!lpoe_environment(L, "POE_TRACE_FILENAME")) close_log(P);
+    return;
+  }
   if (lua_type(L, -1) != LUA_TSTRING)
     luaL_error(L, "configure: 'trace_filename' must be a string, got a %s",
                luaL_typename(L, -1));

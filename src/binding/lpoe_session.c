@@ -200,15 +200,10 @@ static int flag_of(const char *name) {
 
 /* POE's words for truth become booleans, in place. */
 static void canonical_option(lua_State *L, int index) {
-  static const char *const words[] = {"on", "yes", "true", "off", "no",
-                                      "false"};
-  if (lua_type(L, index) != LUA_TSTRING) return;
-  for (int i = 0; i < 6; i++)
-    if (strcmp(lua_tostring(L, index), words[i]) == 0) {
-      lua_pushboolean(L, i < 3);
-      lua_replace(L, index);
-      return;
-    }
+  int truth = lpoe_option_is_truth(L, index);
+  if (!truth) return;
+  lua_pushboolean(L, truth > 0);
+  lua_replace(L, index);
 }
 
 /* [name, value] on top, taken: set an option of the session in a slot. */
@@ -226,10 +221,9 @@ static void set_option(struct lpoe *P, lua_State *L, uint32_t index) {
   lua_pushvalue(L, name);
   lua_pushvalue(L, value);
   lua_rawset(L, -3);
-  lpoe_option_set(P, L, index, lua_tostring(L, name), value);
+  int is_list = lpoe_option_set(P, L, index, lua_tostring(L, name), value);
   int flag = flag_of(lua_tostring(L, name));
-  int is_on = lua_toboolean(L, value) &&
-              !(lua_isinteger(L, value) && lua_tointeger(L, value) == 0);
+  int is_on = !is_list && lpoe_option_is_on(L, value);
   struct lpoe_slot *slot = &P->slot[index];
   slot->flags = (uint8_t)(is_on ? slot->flags | flag : slot->flags & ~flag);
   lua_settop(L, name - 1);

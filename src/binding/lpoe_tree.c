@@ -139,7 +139,7 @@ static int refcount(lua_State *L,
     poe_name *tag = lpoe_check_name(P, L, 3, "tag");
     lpoe_here(P, L);
     err = change(P->k, s, tag, &count);
-    int is_asserted = poe_assert_mask(P->k) & POE_ASSERT_DATA;
+    unsigned is_asserted = poe_asserted(P->k, POE_ASSERT_DATA);
     int64_t undone;
     if (!err && count < 0 && is_asserted) poe_extref_inc(P->k, s, tag, &undone);
     poe_name_unref(P->k, tag);

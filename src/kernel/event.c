@@ -93,10 +93,12 @@ static void tell_post(poe_kernel *k, const struct poe__send *send,
     int64_t now = poe__now(k);
     if (now > post->due_ns) k->queue.last_due_ns = post->due_ns = now;
   }
-  POE__TRACE(k, POE_TRACE_EVENTS,
-             "<ev> enqueued event %llu ``%s'' from %s to %s",
-             (unsigned long long)post->seq, send->event->text,
-             poe__label(send->source), poe__label(send->dest));
+  const poe_session *s = send->dest; /* or, if it is the one, the source */
+  if (poe__is_traced(k, send->source, POE_TRACE_EVENTS)) s = send->source;
+  POE__TRACE_OF(k, s, POE_TRACE_EVENTS,
+                "<ev> enqueued event %llu ``%s'' from %s to %s",
+                (unsigned long long)post->seq, send->event->text,
+                poe__label(send->source), poe__label(send->dest));
 }
 
 static void copy_words(uint64_t *to, const uint64_t *from, unsigned n) {

@@ -74,8 +74,8 @@ static void settle(poe_kernel *k, struct extref *x) {
     x->is_ref = 1;
     poe__session_ref(k, s);
   }
-  POE__TRACE(k, POE_TRACE_REFCNT, "<rc> extref ``%s'' (now %lld) for %s",
-             x->tag->text, (long long)x->count, poe__label(s));
+  POE__TRACE_OF(k, s, POE_TRACE_REFCNT, "<rc> extref ``%s'' (now %lld) for %s",
+                x->tag->text, (long long)x->count, poe__label(s));
   if (x->count == 0) poe__extref_drop(k, &x->owned);
 }
 

@@ -78,6 +78,7 @@ struct poe_session {
   uint32_t walk;   /* stamp of the last walk over children, see session.c */
   uint32_t tags;   /* tags held on it */
   uint8_t flags;
+  uint8_t trace, assertions; /* topics beside those of all sessions */
 };
 
 enum poe__owned_kind {
@@ -144,7 +145,8 @@ enum poe__watch {
   POE__TOPICS = 0x0fff,
   POE__WHY = 0x1000,    /* see why.c */
   POE__GUARDED = 0x2000, /* k->guard is told of handlers */
-  POE__BOUNDED = 0x4000 /* new sessions get a limit */
+  POE__BOUNDED = 0x4000, /* new sessions get a limit */
+  POE__CHOOSY = 0x8000  /* some sessions have topics of their own */
 };
 
 struct poe__why {
@@ -172,7 +174,9 @@ struct poe_kernel {
   size_t timers;
   struct poe_frame *frame;
   unsigned depth;
-  unsigned trace, assertions;
+  unsigned trace, assertions; /* what anybody wants, and enum poe__watch */
+  unsigned topics, asserted;  /* what is wanted of all sessions */
+  size_t choosy; /* sessions that want more */
   const char *traced_kind; /* what was taken from the queue, if that is traced:
                               "event" or "timer"... */
   uint64_t traced_id;      /* ...and its number */
@@ -450,6 +454,8 @@ int poe__limit_born(poe_kernel *k, poe_session *s);
 int poe__post_carefully(poe_kernel *k, struct poe__send *send);
 
 /* why.c */
+/* All sessions, the kernel's own first; NULL after the last. */
+poe_session *poe__next_session(const poe_kernel *k, poe_session *s);
 void poe__why_init(poe_kernel *k);
 void poe__why_fini(poe_kernel *k);
 /* Something is made here and now.  Its file may be NULL: poe_here's then. */
@@ -484,10 +490,19 @@ extern const struct poe_loop_ops poe__loop_uv, poe__loop_poll,
     poe__loop_select;
 
 /* trace.c */
-#define POE__TRACE(k, topic, ...)                   \
-  do {                                              \
-    if (POE__UNLIKELY((k)->trace & (topic)))        \
-      poe_log((k), __VA_ARGS__);                    \
+/* Is this traced of all sessions, or of this one? */
+int poe__is_traced(const poe_kernel *k, const poe_session *s, unsigned topic);
+/* What is no certain session's, and what is that of s. */
+#define POE__TRACE(k, topic, ...)                                     \
+  do {                                                                \
+    if (POE__UNLIKELY((k)->trace & (topic)) && (k)->topics & (topic)) \
+      poe_log((k), __VA_ARGS__);                                      \
+  } while (0)
+#define POE__TRACE_OF(k, s, topic, ...)                   \
+  do {                                                    \
+    if (POE__UNLIKELY((k)->trace & (topic)) &&            \
+        poe__is_traced((k), (s), (topic)))                \
+      poe_log((k), __VA_ARGS__);                          \
   } while (0)
 const char *poe__label(const poe_session *s); /* one of four buffers */
 /* Topic EVENTS: what is queued, in order; one of them is taken; a handler is

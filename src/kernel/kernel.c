@@ -242,7 +242,7 @@ static int wait_virtually(poe_kernel *k, int64_t wait) {
 static int wait_for_loop(poe_kernel *k, int is_driven) {
   int64_t wait = time_to_wait(k);
   if (!loop_is_due(k, wait)) return 0;
-  if (POE__UNLIKELY(k->trace & (POE_TRACE_EVENTS | POE_TRACE_FILES)))
+  if (POE__UNLIKELY(k->topics & (POE_TRACE_EVENTS | POE_TRACE_FILES)))
     poe_log(k, "<ev> Kernel::run() iterating.  timeout(%.6f)",
             wait < 0 ? -1.0 : (double)wait / 1e9);
   if (is_driven && (wait < 0 || !k->clock.jump)) wait = 0;

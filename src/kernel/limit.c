@@ -181,9 +181,10 @@ static void tell_full(poe_kernel *k, const poe_session *s,
 static int reject(poe_kernel *k, const struct poe__send *send,
                   struct limit *l) {
   l->dropped++;
-  POE__TRACE(k, POE_TRACE_EVENTS, "<ev> no room for event ``%s'' from %s to %s",
-             send->event->text, poe__label(send->source),
-             poe__label(send->dest));
+  POE__TRACE_OF(k, send->dest, POE_TRACE_EVENTS,
+                "<ev> no room for event ``%s'' from %s to %s",
+                send->event->text, poe__label(send->source),
+                poe__label(send->dest));
   if (l->policy == POE_REJECT) return -ENOBUFS;
   poe__discard(k, send->args.n, send->args.words);
   return 0;

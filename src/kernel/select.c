@@ -206,8 +206,9 @@ static void drop_watcher(poe_kernel *k, struct watcher *w) {
   struct poe__fd *e = w->on;
   poe_session *s = w->owned.session;
   int fd = w->fd;
-  POE__TRACE(k, POE_TRACE_FILES, "<fh> removing fd (%d) in mode (%d) from %s",
-             fd, (int)w->mode, poe__label(s));
+  POE__TRACE_OF(k, s, POE_TRACE_FILES,
+                "<fh> removing fd (%d) in mode (%d) from %s", fd, (int)w->mode,
+                poe__label(s));
   unlink_watcher(k, w);
   discard_watcher(k, w);
   if (e->watchers) update_loop(k, e);
@@ -301,8 +302,9 @@ static void undo_watch(poe_kernel *k, struct watcher *w) {
 
 static void tell_watch(poe_kernel *k, const struct watcher *w,
                        struct poe_origin origin) {
-  POE__TRACE(k, POE_TRACE_FILES, "<fh> adding fd (%d) in mode (%d) to %s",
-             w->fd, (int)w->mode, poe__label(w->owned.session));
+  POE__TRACE_OF(k, w->owned.session, POE_TRACE_FILES,
+                "<fh> adding fd (%d) in mode (%d) to %s", w->fd, (int)w->mode,
+                poe__label(w->owned.session));
   if (k->trace & POE__WHY) poe__made(k, w, origin);
 }
 

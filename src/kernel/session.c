@@ -35,14 +35,15 @@ void poe__session_init(poe_kernel *k) {
 /* ---- references --------------------------------------------------------- */
 
 void poe__trace_refs(poe_kernel *k, const poe_session *s, int change) {
-  poe_log(k, "<rc> %s refcount for %s (now %u)",
-          change > 0 ? "incrementing" : "decrementing", poe__label(s),
-          s->refs + (unsigned)change);
+  POE__TRACE_OF(k, s, POE_TRACE_REFCNT, "<rc> %s refcount for %s (now %u)",
+                change > 0 ? "incrementing" : "decrementing", poe__label(s),
+                s->refs + (unsigned)change);
 }
 
 void poe__session_is_idle(poe_kernel *k, poe_session *s) {
   if (s->flags & (POE__IS_ROOT | POE__DEAD)) return;
-  POE__TRACE(k, POE_TRACE_REFCNT, "<rc> %s marked for gc", poe__label(s));
+  POE__TRACE_OF(k, s, POE_TRACE_REFCNT, "<rc> %s marked for gc",
+                poe__label(s));
   poe__list_remove(&s->idle);
   poe__list_push(&k->idle, &s->idle);
 }
@@ -72,8 +73,8 @@ static void leave_parent(poe_kernel *k, poe_session *s) {
 
 static void move_child(poe_kernel *k, poe_session *child,
                        poe_session *parent) {
-  POE__TRACE(k, POE_TRACE_SESSIONS, "<ss> moving %s to %s", poe__label(child),
-             poe__label(parent));
+  POE__TRACE_OF(k, child, POE_TRACE_SESSIONS, "<ss> moving %s to %s",
+                poe__label(child), poe__label(parent));
   leave_parent(k, child);
   adopt(k, parent, child);
 }
@@ -207,8 +208,8 @@ static void run_start(poe_kernel *k, poe_session *s, struct poe_origin origin,
 
 static void tell_birth(poe_kernel *k, poe_session *s,
                        struct poe_origin origin) {
-  POE__TRACE(k, POE_TRACE_SESSIONS, "<ss> %s has parent %s", poe__label(s),
-             poe__label(s->parent));
+  POE__TRACE_OF(k, s->parent, POE_TRACE_SESSIONS, "<ss> %s has parent %s",
+                poe__label(s), poe__label(s->parent));
   if (k->trace & POE__WHY) poe__made(k, s, origin);
   if (k->trace & POE__BOUNDED && poe__limit_born(k, s)) k->error = -ENOMEM;
 }
@@ -277,9 +278,18 @@ static void drop_owned(poe_kernel *k, poe_session *s) {
   }
 }
 
+static void tell_death(poe_kernel *k, poe_session *s) {
+  if (k->ops->destroyed && poe__is_traced(k, s, POE_TRACE_DESTROY))
+    k->ops->destroyed(k->ud, s);
+  POE__TRACE_OF(k, s, POE_TRACE_SESSIONS, "<ss> freeing %s", poe__label(s));
+  if (s->trace || s->assertions) poe_session_set_topics(k, s, 0, 0);
+}
+
 /* Everything the session owns goes; its children go to its parent. */
 static void free_session(poe_kernel *k, poe_session *s) {
-  POE__TRACE(k, POE_TRACE_SESSIONS, "<ss> freeing %s", poe__label(s));
+  if (POE__UNLIKELY(k->trace & (POE_TRACE_SESSIONS | POE_TRACE_DESTROY |
+                                POE__CHOOSY)))
+    tell_death(k, s);
   poe_session *heir = s->parent;
   if (heir) {
     while (!poe__list_empty(&s->children))
@@ -298,7 +308,7 @@ static void free_session(poe_kernel *k, poe_session *s) {
 
 void poe__session_stop(poe_kernel *k, poe_session *s, poe_session *sender) {
   if (s->flags & (POE__DOOMED | POE__DEAD | POE__IS_ROOT)) return;
-  POE__TRACE(k, POE_TRACE_SESSIONS, "<ss> stopping %s", poe__label(s));
+  POE__TRACE_OF(k, s, POE_TRACE_SESSIONS, "<ss> stopping %s", poe__label(s));
   s->flags |= POE__DOOMED;
   poe__list_remove(&s->idle);
   poe__session_hold(s);

@@ -275,8 +275,8 @@ int poe_sig_watch(poe_kernel *k, poe_name *signal, poe_name *event,
   poe__map_add(&k->signals.watchers, &w->link);
   poe__list_push(&s->owned, &w->owned.node);
   if (k->trace & POE__WHY) poe__made(k, w, origin);
-  POE__TRACE(k, POE_TRACE_SIGNALS, "<sg> %s watches signal %s",
-             poe__label(s), signal->text);
+  POE__TRACE_OF(k, s, POE_TRACE_SIGNALS, "<sg> %s watches signal %s",
+                poe__label(s), signal->text);
   return 0;
 }
 
@@ -401,8 +401,9 @@ static void run_watcher(poe_kernel *k, struct flight *fl, struct watcher *w) {
       .extra = {w->n, w->words}};
   for (unsigned i = 0; i < m->own; i++)
     leads[1 + i] = (struct poe_lead){POE_LEAD_INT, {.i = (int64_t)fl->words[i]}};
-  POE__TRACE(k, POE_TRACE_SIGNALS, "<sg> signal %s to %s as ``%s''",
-             fl->name->text, poe__label(w->owned.session), event->text);
+  POE__TRACE_OF(k, w->owned.session, POE_TRACE_SIGNALS,
+                "<sg> signal %s to %s as ``%s''",
+                fl->name->text, poe__label(w->owned.session), event->text);
   struct poe_value exception = {0};
   if (poe__dispatch(k, &f, &d, &exception) == POE_DIED)
     poe__died(k, &f, &exception);

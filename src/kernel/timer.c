@@ -117,9 +117,9 @@ void poe__timer_free(poe_kernel *k, struct poe__timer *t) {
 
 static void remove_timer(poe_kernel *k, struct poe__timer *t) {
   poe_session *s = t->m.dest;
-  POE__TRACE(k, POE_TRACE_EVENTS, "<ev> removed timer %lld ``%s'' to %s",
-             (long long)t->id, poe__name_at(k, t->m.event)->text,
-             poe__label(s));
+  POE__TRACE_OF(k, s, POE_TRACE_EVENTS, "<ev> removed timer %lld ``%s'' to %s",
+                (long long)t->id, poe__name_at(k, t->m.event)->text,
+                poe__label(s));
   poe__timer_detach(k, t);
   poe__message_drop(k, &t->m, t->words);
   poe__timer_free(k, t);
@@ -213,10 +213,10 @@ static int64_t due_time(poe_kernel *k, int is_alarm, int64_t when_ns) {
 static void tell_set(poe_kernel *k, const struct poe__timer *t,
                      struct poe_origin origin) {
   int64_t now = t->is_alarm ? poe__to_epoch(k, k->now_ns) : k->now_ns;
-  POE__TRACE(k, POE_TRACE_EVENTS, "<ev> set timer %lld ``%s'' to %s in %.6fs",
-             (long long)t->id, poe__name_at(k, t->m.event)->text,
-             poe__label(t->m.dest),
-             (double)(heap_of(k, t)->node[t->index].due_ns - now) / 1e9);
+  POE__TRACE_OF(k, t->m.dest, POE_TRACE_EVENTS,
+                "<ev> set timer %lld ``%s'' to %s in %.6fs", (long long)t->id,
+                poe__name_at(k, t->m.event)->text, poe__label(t->m.dest),
+                (double)(heap_of(k, t)->node[t->index].due_ns - now) / 1e9);
   if (k->trace & POE__WHY) poe__made(k, t, origin);
 }
 

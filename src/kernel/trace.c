@@ -45,16 +45,59 @@ unsigned poe_assert_topic(const char *name) {
   return find(topics, name);
 }
 
-unsigned poe_trace_mask(const poe_kernel *k) {
-  return k->trace & POE__TOPICS;
+unsigned poe_trace_mask(const poe_kernel *k) { return k->topics; }
+unsigned poe_assert_mask(const poe_kernel *k) { return k->asserted; }
+unsigned poe_assert_any(const poe_kernel *k) { return k->assertions; }
+
+/* What is tested first is what anybody wants. */
+static void merge(poe_kernel *k) {
+  unsigned trace = k->topics, assertions = k->asserted;
+  poe_session *s = k->choosy ? &k->root : NULL;
+  for (; s; s = poe__next_session(k, s)) {
+    trace |= s->trace;
+    assertions |= s->assertions;
+  }
+  if (k->choosy) trace |= POE__CHOOSY;
+  k->trace = (k->trace & ~(unsigned)(POE__TOPICS | POE__CHOOSY)) | trace;
+  k->assertions = assertions;
 }
+
 void poe_set_trace_mask(poe_kernel *k, unsigned mask) {
-  k->trace = (k->trace & ~(unsigned)POE__TOPICS) | mask;
+  k->topics = mask;
+  merge(k);
   k->traced_kind = NULL; /* what is taken already was not told */
 }
-unsigned poe_assert_mask(const poe_kernel *k) { return k->assertions; }
+
 void poe_set_assert_mask(poe_kernel *k, unsigned mask) {
-  k->assertions = mask;
+  k->asserted = mask;
+  merge(k);
+}
+
+static int is_choosy(const poe_session *s) {
+  return s->trace || s->assertions;
+}
+
+void poe_session_set_topics(poe_kernel *k, poe_session *s, unsigned trace,
+                            unsigned assertions) {
+  if (s->flags & POE__DEAD) return;
+  k->choosy -= (size_t)is_choosy(s);
+  s->trace = (uint8_t)trace;
+  s->assertions = (uint8_t)assertions;
+  k->choosy += (size_t)is_choosy(s);
+  merge(k);
+}
+
+int poe__is_traced(const poe_kernel *k, const poe_session *s,
+                   unsigned topic) {
+  return ((k->topics | s->trace) & topic) != 0;
+}
+
+unsigned poe_traced(const poe_kernel *k, unsigned topics) {
+  return (k->topics | poe_active_session(k)->trace) & topics;
+}
+
+unsigned poe_asserted(const poe_kernel *k, unsigned topics) {
+  return (k->asserted | poe_active_session(k)->assertions) & topics;
 }
 
 void poe_log(poe_kernel *k, const char *format, ...) {
@@ -124,12 +167,21 @@ static size_t add_timers(const struct poe__heap *heap, int64_t offset_ns,
   return heap->count;
 }
 
+/* Either end of an event may be the one whose events are traced. */
+static int is_of_interest(const poe_kernel *k, const poe_session *a,
+                          const poe_session *b) {
+  return poe__is_traced(k, a, POE_TRACE_EVENTS) ||
+         poe__is_traced(k, b, POE_TRACE_EVENTS);
+}
+
 static void print_lines(poe_kernel *k, const struct line *at, size_t n) {
   for (; n-- > 0; at++)
-    poe_log(k, "<ev> queued: %s %llu ``%s'' from %s to %s at %.6f", at->kind,
-            (unsigned long long)at->id, poe__name_at(k, at->m->event)->text,
-            poe__label(at->m->source), poe__label(at->m->dest),
-            (double)poe__to_epoch(k, at->due_ns) / 1e9);
+    if (is_of_interest(k, at->m->source, at->m->dest))
+      poe_log(k, "<ev> queued: %s %llu ``%s'' from %s to %s at %.6f",
+              at->kind, (unsigned long long)at->id,
+              poe__name_at(k, at->m->event)->text, poe__label(at->m->source),
+              poe__label(at->m->dest),
+              (double)poe__to_epoch(k, at->due_ns) / 1e9);
 }
 
 /* Without memory for it, there is no list. */
@@ -152,6 +204,7 @@ void poe__trace_taken(poe_kernel *k, const struct poe__post *post,
 }
 
 void poe__trace_dispatch(poe_kernel *k, const struct poe_frame *f) {
+  if (!is_of_interest(k, f->sender, f->session)) return;
   poe_log(k, "<ev> dispatching event ``%s'' from %s to %s", f->event->text,
           poe__label(f->sender), poe__label(f->session));
 }
@@ -168,6 +221,7 @@ void poe__trace_return(poe_kernel *k, const struct poe_frame *f,
   static const char *const texts[] = {[POE_HANDLED] = "returns",
                                       [POE_UNHANDLED] = "was not handled",
                                       [POE_DIED] = "died"};
+  if (!is_of_interest(k, f->sender, f->session)) return;
   if (was_queued(k, f))
     poe_log(k, "<ev> %s %llu ``%s'' %s", k->traced_kind,
             (unsigned long long)k->traced_id, f->event->text, texts[outcome]);

@@ -280,7 +280,7 @@ static void ask_session(struct poe__asking *a, poe_session *s) {
 }
 
 /* Parents first, siblings oldest first. */
-static poe_session *next_session(const poe_kernel *k, poe_session *s) {
+poe_session *poe__next_session(const poe_kernel *k, poe_session *s) {
   poe_session *next = poe_session_first_child(s);
   while (!next && s != &k->root) {
     next = poe_session_next_sibling(s);
@@ -295,7 +295,7 @@ int poe_why(poe_kernel *k, const poe_session *only,
   poe_epoch_ns(k);
   int err = gather_posts(&a);
   if (err) return err;
-  for (poe_session *s = &k->root; s; s = next_session(k, s))
+  for (poe_session *s = &k->root; s; s = poe__next_session(k, s))
     if (!only || s == only) ask_session(&a, s);
   free_posts(&a);
   return 0;
