@@ -4,11 +4,15 @@
 --   poe spec/strain/soak.lua SECONDS
 --
 -- Posts between sessions, timers set, moved and cancelled, sessions made and
--- ended, connections made, used and closed, signals, failures, and children.
+-- ended, connections made, used and closed, by hand and by wheels, signals,
+-- failures, children and other programs.
 -- Once the first fifth has passed a sample is taken each second; the median of
 -- the last third may lie no more than 1 MiB above that of the first.
 
 local core = require "poe.core"
+local ReadWrite = require "poe.wheel.readwrite"
+local Run = require "poe.wheel.run"
+local SocketFactory = require "poe.wheel.socketfactory"
 local poe = require "poe"
 local sys = require "poe.sys"
 local strain = dofile "spec/strain/strain.lua"
@@ -18,7 +22,7 @@ local MOST = strain.is_sanitized() and math.huge or 1024 -- KiB
 local EVERY = math.min(1, SECONDS / 30) -- seconds between two samples
 
 local done = { posts = 0, timers = 0, sessions = 0, connections = 0, signals = 0,
-  failures = 0, children = 0 }
+  failures = 0, children = 0, lines = 0, programs = 0 }
 local is_over = false
 
 local function count(what)
@@ -137,6 +141,93 @@ function Server.on_answer(_, _, socket)
   count "connections"
 end
 
+-- The same by wheels, every other one forgotten instead of destroyed.
+
+local Wheels = {}
+
+function Wheels._start(kernel, heap)
+  heap.clients, heap.peers = {}, {}
+  heap.server = SocketFactory.new { bind_port = 0, success_event = "on_peer",
+    failure_event = "on_failure" }
+  heap.port = select(2, heap.server:getsockname())
+  kernel:yield "connect"
+end
+
+function Wheels.on_failure(_, _, operation, code)
+  error(operation .. ": " .. code)
+end
+
+function Wheels.on_peer(_, heap, socket)
+  local wheel = ReadWrite.new { handle = socket, input_event = "on_question",
+    error_event = "on_end" }
+  heap.peers[wheel:ID()] = wheel
+end
+
+function Wheels.on_question(_, heap, line, id)
+  heap.peers[id]:put(line:upper())
+end
+
+function Wheels.on_end(_, heap, _, _, _, id)
+  heap.peers[id]:destroy()
+  heap.peers[id] = nil
+end
+
+function Wheels.connect(kernel, heap)
+  if is_over then
+    heap.server:destroy()
+    return
+  end
+  heap.connector = SocketFactory.new { remote_address = "127.0.0.1",
+    remote_port = heap.port, success_event = "on_connected",
+    failure_event = "on_failure" }
+  kernel:delay("connect", 0.02)
+end
+
+function Wheels.on_connected(_, heap, socket)
+  heap.connector = nil
+  local wheel = ReadWrite.new { handle = socket, input_event = "on_answer",
+    error_event = "on_failure" }
+  heap.clients[wheel:ID()] = wheel
+  wheel:put("question " .. done.lines)
+end
+
+function Wheels.on_answer(_, heap, line, id)
+  strain.equal("QUESTION", line:match "%u+", "the answer of a wheel")
+  count "lines"
+  if id % 2 == 0 then
+    heap.clients[id]:destroy()
+  end
+  heap.clients[id] = nil
+end
+
+-- Programs, by wheels.
+
+local Programs = {}
+
+function Programs._start(kernel)
+  kernel:yield "run"
+end
+
+function Programs.run(kernel, heap)
+  if not is_over then
+    heap.wheel = assert(Run.new { program = { "cat" }, stdout_event = "on_line",
+      exit_event = "on_exit" })
+    heap.wheel:put "line"
+    kernel:delay("run", 0.5)
+  end
+end
+
+function Programs.on_line(_, heap)
+  heap.wheel:shutdown_stdin()
+end
+
+function Programs.on_exit(_, heap, code)
+  strain.equal(0, code, "exit of a program")
+  heap.wheel:destroy()
+  heap.wheel = nil
+  count "programs"
+end
+
 -- Signals, the system's and our own; failures, which the parent handles; and
 -- children, which end in different ways.
 
@@ -218,9 +309,17 @@ function Watch.sample(kernel)
   kernel:delay("sample", EVERY)
 end
 
+--- Wheels that were forgotten hold their sessions until they are collected.
 function Watch.finish(kernel)
   is_over = true
   kernel:delay "sample"
+  for i = 1, 5 do
+    kernel:delay_add("collect", i / 10)
+  end
+end
+
+function Watch.collect()
+  collectgarbage()
 end
 
 session(Player, "ping")
@@ -228,6 +327,8 @@ session(Player, "pong")
 poe.kernel:post("ping", "ball", "pong", { n = 0 })
 session(Timers)
 session(Server)
+session(Wheels)
+session(Programs)
 session(Rest)
 session(Watch)
 strain.run()
@@ -246,6 +347,6 @@ for what, n in pairs(done) do
   assert(n > 0, "no " .. what)
 end
 strain.say("%d s: %d posts, %d timers, %d sessions, %d connections, %d signals, "
-  .. "%d failures, %d children; %s (KiB, numbers)", SECONDS, done.posts,
-  done.timers, done.sessions, done.connections, done.signals, done.failures,
-  done.children, table.concat(text, ", "))
+  .. "%d failures, %d children, %d lines by wheels, %d programs; %s (KiB, numbers)",
+  SECONDS, done.posts, done.timers, done.sessions, done.connections, done.signals,
+  done.failures, done.children, done.lines, done.programs, table.concat(text, ", "))
