@@ -91,7 +91,7 @@ describe("ReadLine", function()
     end)
 
     it("writes after the line if that is wanted", function()
-      run({ given = { put_mode = "after" } }, function(self, wheel)
+      run({ given = { put_mode = "after", idle_time = 0 } }, function(self, wheel)
         wheel:put "at once"
         wheel:get "> "
         self:type "abc"

@@ -212,6 +212,10 @@ describe("The editor", function()
       assert_edit("|", "\18ma\18\19", "(i-search)`ma': |make bench", LINES)
     end)
 
+    it("shows no line twice in a row", function()
+      assert_edit("|", "\18b\18", "(reverse-i-search)`b': a|b", { "ab", "b", "b" })
+    end)
+
     it("says that it finds nothing", function()
       local typist = assert_edit("|", "\18maz", "(failed reverse-i-search)`maz': "
         .. "|make bench", LINES)
@@ -273,6 +277,9 @@ describe("The editor", function()
       assert.equal("alp|", typist:type("\t"):see())
       assert.same({ "list alpha   alpine" }, typist:asked())
       assert.equal("größe|", typist:type("\21gr\t"):see())
+      assert.same({}, typist:asked())
+      assert.equal("alp|", typist:type("\21alp\t"):see())
+      assert.same({ "bell" }, typist:asked())
     end)
 
     it("in the middle of a line", function()
