@@ -412,9 +412,12 @@ static void run_watcher(poe_kernel *k, struct watcher *w) {
                            .extra = {w->n, w->words},
                            .handle = &w->handle};
   struct poe_value exception = {0};
+  poe_name *file = f.file; /* the watcher may go meanwhile, and its names */
   poe_name_ref(f.event);
+  if (file) poe_name_ref(file);
   if (poe__dispatch(k, &f, &d, &exception) == POE_DIED)
     poe__died(k, &f, &exception);
+  poe_name_unref(k, file);
   poe_name_unref(k, f.event);
 }
 
