@@ -167,24 +167,17 @@ describe("A server", function()
   end)
 
   it("has no more than 1,024 connections", function()
+    local most = os.getenv "POE_EVENT_LOOP" == "select" and 1024 - 32 or 1024
     local server = start([[
       client_connected = function(_, heap) heap.client:put "hello" end,
-      inline_states = { _stop = function() end },
-      stopped = print,
-    ]] .. ECHO, "ulimit -n 3000", [[
-      poe.session.create { inline_states = { _start = function(kernel)
-        kernel:sig("USR1", "tell")
-      end, tell = function(kernel)
-        print(kernel:alias_resolve("server"):get_heap().connections)
-      end } }
-    ]])
+    ]] .. ECHO, "ulimit -n 3000")
     local clients = {}
-    for i = 1, 1030 do clients[i] = connect(server) end
-    for i = 1, 1024 do assert.equal("hello\r\n", receive(clients[i])) end
-    for i = 1025, 1030 do assert.is_nil(clients[i]:read()) end
+    for i = 1, most + 6 do clients[i] = connect(server) end
+    for i = 1, most do assert.equal("hello\r\n", receive(clients[i])) end
+    for i = most + 1, most + 6 do assert.is_nil(clients[i]:read()) end
     clients[7]:close()
-    assert.equal("hello\r\n", receive(clients[1025]))
-    assert.is_nil(clients[1026]:read())
+    assert.equal("hello\r\n", receive(clients[most + 1]))
+    assert.is_nil(clients[most + 2]:read())
     assert.equal("", (stop(server)))
   end)
 

@@ -40,18 +40,19 @@ local function log(_, heap, operation, code, text)
   end
 end
 
---- A client's wheel, in its session. Records go straight to the user.
+--- A client's wheel, in its session; nil if it cannot be. Records go straight to
+--- the user.
 local function wheel(server, socket)
   local given = server.options
   local input, output = server.filters()
-  return assert(ReadWrite.new {
+  return ReadWrite.new {
     handle = socket, input_filter = input, output_filter = output,
     input_event = given.client_input, error_event = ERROR,
     flushed_event = given.client_flushed and FLUSHED,
     high_event = HIGH, low_event = LOW, high_mark = given.high_mark,
     low_mark = given.low_mark or given.high_mark // 4, max_output = given.max_output,
     stall_timeout = given.write_timeout > 0 and given.write_timeout or nil,
-  })
+  }
 end
 
 --- Whether nothing waits to be sent.
@@ -88,6 +89,7 @@ local function start(server, heap, socket, host, port)
   heap[CONNECTION] = { heap = heap, seen = poe.monotime(),
     has_ended = false, is_broken = false }
   heap.client = wheel(server, socket)
+  if not heap.client then return socket:close() end -- the loop has no room for it
   server.connections[kernel.session:ID()] = heap[CONNECTION]
   given.client_connected(kernel, heap, table.unpack(given.client_args))
 end

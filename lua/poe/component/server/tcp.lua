@@ -15,6 +15,7 @@ local sys = require "poe.sys"
 local kernel = poe.kernel
 
 local CONNECTIONS, RESERVE = 1024, 32 -- at most; descriptors for all else
+local FD_SETSIZE = 1024
 local LOOKS, LONGEST = 10, 1 -- for idle ones, a deadline; seconds between them
 
 local ACCEPT, SWEEP = "tcp_server_got_connection", "tcp_server_sweep"
@@ -89,9 +90,13 @@ end
 
 -- ---- enough and too much --------------------------------------------------------
 
---- How many connections there may be.
+--- How many connections there may be. select(2) has no place for more descriptors.
 local function limit_of(self, concurrency)
-  local room = math.max(sys.getrlimit "nofile" - RESERVE, 1)
+  local descriptors = sys.getrlimit "nofile"
+  if kernel:poe_kernel_loop() == "select" then
+    descriptors = math.min(descriptors, FD_SETSIZE)
+  end
+  local room = math.max(descriptors - RESERVE, 1)
   if concurrency >= 0 then return math.min(concurrency, room) end
   return self.options.acceptor and math.huge or math.min(CONNECTIONS, room)
 end
