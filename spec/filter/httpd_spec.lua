@@ -392,6 +392,23 @@ describe("HTTPD", function()
     ]])
   end)
 
+  it("reads no byte twice after memory has run out", function()
+    helper.assert_prints("true\ttrue\tbroken\t500\tnot enough memory", [[
+      local http, poe = require "poe.http", require "poe"
+      local parser = http.parser(1000, 1000, 1 << 30)
+      parser:feed("POST / HTTP/1.1\r\nHost: a\r\n" ..
+        "Content-Length: 99999999\r\n\r\n", 1)
+      local chunk, n, message = ("x"):rep(1000), 0, nil
+      poe.configure { max_memory = "4M" }
+      while not message and n < 10000 do
+        local ok, text = pcall(parser.feed, parser, chunk, 1)
+        n, message = n + 1, not ok and text
+      end
+      print(message == "not enough memory", n > 100,
+        select(2, parser:feed(chunk, 1)))
+    ]])
+  end)
+
   it("has clones that share nothing but the parameters", function()
     local filter = Httpd.new { max_content = 2 }
     filter:get { GOOD:sub(1, 5) }

@@ -13,7 +13,7 @@
  *
  * Ownership: the two texts are userdata, and user values of the parser's.  They
  * have room for all that can come before llhttp is called: nothing below it
- * calls Lua, so an error raised by Lua leaves it whole.
+ * calls Lua, so none of its frames is jumped over.
  */
 #include <stdint.h>
 #include <string.h>
@@ -55,8 +55,9 @@ struct parser {
   size_t framed;  /* bytes of the head, or of what is around the body */
   size_t framing; /* how many there may be */
   int has_uri;
-  char last;  /* byte of a head or of trailers */
-  int status; /* what a server answers to the broken request */
+  int is_torn; /* feed raises, or raised: its bytes are half used */
+  char last;   /* byte of a head or of trailers */
+  int status;  /* what a server answers to the broken request */
   const char *why;
 };
 
@@ -312,12 +313,16 @@ static int parser_feed(lua_State *L) {
                 "position out of bounds");
   const char *at = bytes + first - 1;
   size_t n = size - (size_t)first + 1;
+  if (p->is_torn) fail(p, 500, "not enough memory");
+  p->is_torn = 1;
   enum phase before = p->phase;
   if (before != BROKEN) used = parse(L, p, at, n);
   if (before == BODY && p->phase == TRAILER)
     used += parse(L, p, at + used, n - used);
   lua_pushinteger(L, first + (lua_Integer)used);
-  return push_result(L, p, before);
+  int count = push_result(L, p, before);
+  p->is_torn = 0;
+  return count;
 }
 
 static size_t check_limit(lua_State *L, int arg) {
