@@ -4,6 +4,7 @@
 local FollowTail = require "poe.wheel.followtail"
 local Line = require "poe.filter.line"
 local Stream = require "poe.filter.stream"
+local SysRW = require "poe.driver.sysrw"
 local fixture = require "spec.wheel.fixture"
 local helper = require "spec.helper"
 local poe = require "poe"
@@ -144,6 +145,24 @@ describe("FollowTail", function()
       }))
   end)
 
+  it("reads what was written while it looked for the new file", function()
+    append ""
+    local driver = SysRW.new()
+    local get, has_rotated = driver.get, false
+    function driver:get(handle)
+      local chunks, message, code = get(self, handle)
+      if not chunks and not has_rotated then
+        has_rotated = true
+        assert(os.rename(path, path .. ".1"))
+        append("late\n", path .. ".1")
+        append "new\n"
+      end
+      return chunks, message, code
+    end
+    assert.same({ "input(late, #)", "reset(#)", "input(new, #)" },
+      follow({ seek = 0, driver = driver }, {}))
+  end)
+
   it("goes to a new file that stays empty, too", function()
     append ""
     assert.same({ "input(1, #)", "reset(#)", "input(2, #)" }, follow({}, {
@@ -226,7 +245,9 @@ describe("FollowTail", function()
     append ""
     local log = follow({ idle_event = "idle" }, {
       function() append(("x"):rep(70000) .. "\nmore\n") end,
-    }, { failed = finish })
+    }, { failed = function(kernel)
+      kernel:delay "_hung" -- nothing else keeps the session alive now
+    end })
     assert.same({ "failed(read, EMSGSIZE, line of more than 65536 bytes, #)" }, log)
   end)
 
@@ -330,7 +351,7 @@ describe("FollowTail", function()
 
   it("uses the filter and the driver it is given", function()
     append ""
-    local filter, SysRW = Stream.new(), require "poe.driver.sysrw"
+    local filter = Stream.new()
     assert.same({ "input(on, #)", "input(e\n, #)" }, follow({ filter = filter,
       driver = SysRW.new { block_size = 2 } }, {
         function(_, heap)

@@ -179,7 +179,16 @@ describe("Run", function()
     end)
 
     it("keeps the session alive, but not one that did not ask", function()
-      local stopped
+      local exited, stopped
+      poe.session.create { inline_states = {
+        _start = function(_, heap)
+          heap.wheel = assert(Run.new { program = "exit 7", no_stdin = true,
+            exit_event = "exited" })
+        end,
+        exited = function(_, _, code) exited = code end,
+      } }
+      poe.run()
+      assert.equal(7, exited)
       poe.session.create { inline_states = {
         _start = function(_, heap)
           heap.wheel = assert(Run.new { program = { "sleep", "60" }, no_stdin = true,
@@ -281,10 +290,13 @@ describe("Run", function()
 
     it("that is a function keeps what is open, or not", function()
       local r <close>, w = assert(sys.pipe())
-      local listed = output_of { close_on_call = true, program = function()
+      local file <close> = assert(io.open "/dev/null") -- open across exec
+      local function list()
         os.execute(LIST)
-      end }
-      assert.equal("0 1 2 3 ", listed)
+      end
+      assert.equal("0 1 2 3 ", output_of { close_on_call = true, program = list })
+      assert.not_equal("0 1 2 3 ", output_of { program = list })
+      assert.is_not_nil(file)
       local seen = output_of { program = function()
         print(io.open("/proc/self/fd/" .. r:fileno()) ~= nil)
       end }
@@ -545,6 +557,18 @@ describe("Run", function()
       } }
       poe.run()
       assert.is_nil(io.open("/proc/" .. pid .. "/stat"))
+    end)
+
+    it("need not be destroyed for its session to end", function()
+      local wheel
+      poe.session.create { inline_states = {
+        _start = function()
+          wheel = assert(Run.new { program = "true", stdout_event = "x" })
+        end,
+      } }
+      poe.run()
+      assert.same({ nil, "EPIPE" }, { wheel:put "x", (select(3, wheel:put "x")) })
+      wheel:destroy()
     end)
 
     it("sends nothing any more", function()

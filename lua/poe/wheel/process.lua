@@ -13,6 +13,7 @@ local process = {}
 
 local SHELL = "/bin/sh"
 local FAILED = 255 -- exit status of a function that raised
+local BEGUN = "go" -- what a child says before it runs a function
 local LOOK = 1 -- seconds
 
 -- Our ends of all conduits. One that a function inherited would keep another
@@ -195,14 +196,10 @@ local function perform(fn, args)
   error(err, 0)
 end
 
-local function fail_child(report, message, code)
-  report:write(string.pack("zz", message, code))
-  sys._exit(FAILED)
-end
-
 local function run_child(request, setup, theirs, report)
   local ok, message, code = sys.become(setup)
-  if not ok then fail_child(report, message, code) end
+  report:write(ok and BEGUN or string.pack("zz", message, code))
+  if not ok then sys._exit(FAILED) end
   for object in pairs(conduits) do object:close() end
   for _, object in ipairs(theirs) do object:close() end
   report:close()
@@ -219,12 +216,16 @@ local function be_child(...)
   sys._exit(ok and 0 or FAILED)
 end
 
---- Waits until the child begins with the function, or has said why not.
+--- Waits until the child begins with the function, or has said why not. One that
+--- has no descriptors for a loop of its own ends before it can say anything.
 local function hear(pid, report)
   sys.dup2(report, report:fileno()) -- reading it waits now
   local bytes = report:read()
-  if not bytes or bytes == "" then return pid end
+  if bytes == BEGUN then return pid end
   process.reap(pid)
+  if not bytes or bytes == "" then
+    return nil, "ECHILD: the process ended before the function began", "ECHILD"
+  end
   local message, code = string.unpack("zz", bytes)
   return nil, message, code
 end
@@ -234,15 +235,12 @@ local function fork(request, setup, theirs)
   if not report then return nil, child_report, code end
   local reading <close> = report
   local writing <close> = child_report
-  local ours = sys.getpid()
   local pid, message, failure = poe.kernel:fork()
-  if sys.getpid() ~= ours then
+  if not pid then return nil, message, failure end
+  if pid == 0 then
     reading:close()
-    -- Without descriptors for a loop of its own a child has a failure, too.
-    if not pid then fail_child(writing, message, failure) end
     be_child(request, setup, theirs, writing)
   end
-  if not pid then return nil, message, failure end
   writing:close()
   return hear(pid, reading)
 end

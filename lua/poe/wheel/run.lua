@@ -164,6 +164,8 @@ function Run.on_event(core)
   core:defer "settle"
 end
 
+Run.check = parameters.check
+
 function Run.on_leave(core)
   hold(core, false)
 end
@@ -279,12 +281,10 @@ end
 ---@return string? code
 function Run.new(given)
   local core, checked = Base.core(Run, given)
-  local self = Base.wheel(core)
   core.is_held, core.outputs, core.is_pty = false, {}, parameters.is_pty(checked)
-  parameters.check(checked)
   set_filters(core, checked)
   local ok, message, code = start(core, checked)
-  if ok then return self end
+  if ok then return Base.wheel(core) end
   core:destroy()
   return nil, message, code
 end

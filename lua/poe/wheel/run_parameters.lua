@@ -181,8 +181,9 @@ local function check_terminal(checked)
 end
 
 --- Raises if they do not go together.
+---@param where string
 ---@param checked poe.wheel.run.options
-function parameters.check(checked)
+function parameters.check(where, checked)
   check_terminal(checked)
   local args = checked.program_args
   if type(checked.program) ~= "function" and #args > 0 and not is_list_of_text(args) then
@@ -196,7 +197,7 @@ function parameters.check(checked)
     { "redirect_stdin", "stdin_event" }, { "redirect_stdout", "stdout_event" },
     { "redirect_stderr", "stderr_event" },
   } do
-    options.exclude("Run.new", checked, table.unpack(names))
+    options.exclude(where, checked, table.unpack(names))
   end
 end
 
