@@ -1121,3 +1121,8 @@ local Parser = {}
 ---@return string[]? headers  of a head: { name, value, … }
 ---@return boolean? keep_alive  of a head
 function Parser:feed(bytes, position) end
+
+--- What there is of the body, and was not told before; limits and the end of the
+--- request know nothing of it any more.
+---@return string bytes
+function Parser:body() end

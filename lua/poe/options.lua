@@ -118,17 +118,26 @@ local LUA_TYPES = {
   table = "a table", ["function"] = "a function", userdata = "a userdata",
 }
 
+--- The names in "text|function", split once.
+local split = setmetatable({}, { __index = function(known, kinds)
+  local list = {}
+  for kind in kinds:gmatch "[^|]+" do list[#list + 1] = kind end
+  known[kinds] = list
+  return list
+end })
+
 local function accepts(kinds, value)
-  for kind in kinds:gmatch "[^|]+" do
-    local own = options.kinds[kind]
-    if own and own.accepts(value) or type(value) == kind then return true end
+  local list = split[kinds]
+  for i = 1, #list do
+    local own = options.kinds[list[i]]
+    if own and own.accepts(value) or type(value) == list[i] then return true end
   end
   return false
 end
 
 local function text_of(kinds)
   local texts = {}
-  for kind in kinds:gmatch "[^|]+" do
+  for _, kind in ipairs(split[kinds]) do
     local own = options.kinds[kind]
     texts[#texts + 1] = own and own.text or LUA_TYPES[kind] or kind
   end
@@ -154,6 +163,21 @@ local function check_known(where, given, parameters)
         and "did you mean '" .. nearest .. "'?" or "it takes none"))
     end
   end
+end
+
+--- Whether neither check has anything to say: nothing is sorted for that.
+local function is_right(given, parameters)
+  for key in pairs(given) do
+    if parameters[key] == nil then return false end
+  end
+  for key, parameter in pairs(parameters) do
+    local value = given[key]
+    if value == nil and parameter.required or
+      value ~= nil and not accepts(parameter[1], value) then
+      return false
+    end
+  end
+  return true
 end
 
 local function check_value(where, key, value, parameter)
@@ -183,11 +207,15 @@ function options.check(where, given, parameters)
   if type(rawget(given, "new")) == "function" then
     blame(("%s: call it with '.', not with ':'"):format(where))
   end
-  check_known(where, given, parameters)
+  if not is_right(given, parameters) then
+    check_known(where, given, parameters)
+    for _, key in ipairs(sorted_keys(parameters)) do
+      check_value(where, key, given[key], parameters[key])
+    end
+  end
   local checked = {}
-  for _, key in ipairs(sorted_keys(parameters)) do
-    local parameter, value = parameters[key], given[key]
-    check_value(where, key, value, parameter)
+  for key, parameter in pairs(parameters) do
+    local value = given[key]
     if value == nil then value = parameter.default end
     checked[key] = integer_of(value) or value
   end

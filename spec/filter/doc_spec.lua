@@ -6,7 +6,7 @@ local PARAMETERS = {
   "literal", "input_literal", "input_pattern", "output_literal", "autodetect",
   "max_length", "block_size", "length_codec", "check_put", "code", "get", "put",
   "filters", "serializer", "compression", "freeze", "thaw",
-  "max_content", "max_header", "max_uri", "status", "headers", "body", "chunked",
+  "max_content", "streaming", "max_header", "max_uri", "status", "headers", "body", "chunked",
   "request", "keep_alive",
 }
 local MODULES = {

@@ -154,6 +154,7 @@ describe("HTTPD", function()
       local response = filter:get { asked "Transfer-Encoding: chunked" }[1]
       assert.equal("/", response.request.uri)
       assert.is_nil(response.request.body)
+      assert.is_true(response.keep_alive)
       assert.same({ "HTTP/1.1 100 Continue\r\n\r\n" }, filter:put { response })
       assert.equal(response.request, filter:get { "0\r\n\r\n" }[1])
       assert.equal("", response.request.body)
@@ -285,6 +286,7 @@ describe("HTTPD", function()
     local filter = Httpd.new()
     local got = filter:get { lines("HEAD / HTTP/1.1", "Host: a", "Host: b") }
     assert.equal("HEAD", got[1].request.method)
+    assert.is_false(got[1].keep_alive)
     assert.same({ "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\n" ..
       "Connection: close\r\nContent-Length: 35\r\n\r\n" }, filter:put(got))
     filter = Httpd.new()
@@ -354,6 +356,86 @@ describe("HTTPD", function()
       got = filter:get { lines("GET / HTTP/1.1", "Host: a", "X: " ..
         ("x"):rep(65536)) }
       assert.equal(431, got[1].status)
+    end)
+  end)
+
+  describe("that streams", function()
+    --- Records as text, what follows each other of a body as one.
+    local function streamed(filter, pieces)
+      local list = {}
+      for _, record in ipairs((cuts.by_get(filter, pieces))) do
+        if record == Httpd.LAST then
+          list[#list + 1] = "LAST"
+        elseif type(record) == "table" then
+          list[#list + 1] = record.status and text_of(record) or record.method ..
+            " " .. record.uri .. " " .. tostring(record.body)
+        elseif list[#list]:find "^body " then
+          list[#list] = list[#list] .. record
+        else
+          list[#list + 1] = "body " .. record
+        end
+      end
+      return list
+    end
+
+    local function assert_streamed(corpus, expected)
+      local bytes = {}
+      for byte in corpus:gmatch "." do bytes[#bytes + 1] = byte end
+      assert.same(expected, streamed(Httpd.new { streaming = true }, { corpus }))
+      assert.same(expected, streamed(Httpd.new { streaming = true }, bytes))
+    end
+
+    it("gives the request, its body as it comes, and its end", function()
+      assert_streamed(lines("POST /a HTTP/1.1", "Host: a", "Content-Length: 5") ..
+        "hello" .. GOOD .. CHUNKED .. "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n" ..
+        CHUNKED .. "0\r\n\r\n" .. lines("PUT / HTTP/1.1", "Host: a",
+        "Expect: 100-continue", "Content-Length: 1") .. "x" .. lines(
+        "POST /0 HTTP/1.1", "Host: a", "Content-Length: 0"), {
+        "POST /a nil", "body hello", "LAST", "GET /good ",
+        "POST / nil", "body abcde", "LAST", "POST / nil", "LAST",
+        "100", "PUT / nil", "body x", "LAST", "POST /0 ",
+      })
+    end)
+
+    it("keeps nothing of a body, however long", function()
+      local filter = Httpd.new { streaming = true }
+      local got = filter:get { lines("POST / HTTP/1.1", "Host: a",
+        "Content-Length: 99999999999") .. "first" }
+      assert.equal("first", got[2])
+      local block = ("x"):rep(65536)
+      collectgarbage()
+      local before = collectgarbage "count"
+      for _ = 1, 1000 do assert.same({ block }, filter:get { block }) end
+      assert.is_nil(filter:get_pending())
+      collectgarbage()
+      assert.is_true(collectgarbage "count" - before < 1000)
+    end)
+
+    it("tells what goes wrong in the middle, and trailers", function()
+      local got = Httpd.new { streaming = true }:get { CHUNKED .. "1\r\na\r\nx" }
+      assert.same({ "a", 400 }, { got[2], got[3].status })
+      assert.equal(got[1], got[3].request)
+      got = Httpd.new { streaming = true }:get { CHUNKED .. "0\r\nA: 1\r\n\r\n" }
+      assert.equal("1", got[1].trailers:get "A")
+      assert.equal(Httpd.LAST, got[2])
+    end)
+
+    it("leaves what is behind the last request to another filter", function()
+      local filter = Httpd.new { streaming = true }
+      filter:get_one_start { lines("POST / HTTP/1.1", "Host: a",
+        "Connection: close", "Content-Length: 2") .. "abrest" }
+      for _ = 1, 3 do assert.equal(1, #filter:get_one()) end
+      assert.same({ "rest" }, filter:get_pending())
+      assert.same({}, filter:get_one())
+      assert.is_nil(filter:get_pending())
+    end)
+
+    it("has no limit, and clones like it", function()
+      assert.has_error(function() Httpd.new { streaming = true, max_content = 1 } end,
+        "Httpd.new: parameter 'streaming' excludes 'max_content'")
+      local clone = Httpd.new { streaming = true }:clone()
+      assert.equal("x", clone:get { CHUNKED .. "fffffff\r\nx" }[2])
+      assert.equal("GET", Httpd.new { streaming = false }:get { GOOD }[1].method)
     end)
   end)
 

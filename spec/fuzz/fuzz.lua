@@ -61,7 +61,7 @@ local text_of
 local function table_text(t)
   local items = {}
   for key, value in next, t do
-    if t.__name == nil and key ~= "request" then
+    if key ~= "request" then
       items[#items + 1] = text_of(key) .. "=" .. text_of(value)
     end
   end
@@ -80,9 +80,23 @@ end
 ---@field code string?
 ---@field pending string
 
-local function result_text(result)
+--- Strings that follow each other as one.
+local function join_strings(records)
   local list = {}
-  for i, record in ipairs(result.records) do list[i] = text_of(record) end
+  for _, record in ipairs(records) do
+    if type(record) == "string" and type(list[#list]) == "string" then
+      list[#list] = list[#list] .. record
+    else
+      list[#list + 1] = record
+    end
+  end
+  return list
+end
+
+local function result_text(result, joins)
+  local list = {}
+  local records = joins and join_strings(result.records) or result.records
+  for i, record in ipairs(records) do list[i] = text_of(record) end
   return table.concat(list, "\n") .. "\n" .. (result.code or "") ..
     (result.code and "" or "\n" .. result.pending)
 end
@@ -164,12 +178,13 @@ end
 
 local function check(target, case)
   local bytes, kind = arrange(target, case)
-  local make = target.make[kind]
+  local make, joins = target.make[kind], includes(target.joins, kind)
   local first = whole(make(), bytes)
-  local expected = result_text(first)
-  compare("byte by byte", expected, result_text(in_pieces(make(), bytes, 1)))
+  local expected = result_text(first, joins)
+  compare("byte by byte", expected,
+    result_text(in_pieces(make(), bytes, 1), joins))
   compare("in pieces", expected,
-    result_text(in_pieces(make(), bytes, random(1, #bytes + 1))))
+    result_text(in_pieces(make(), bytes, random(1, #bytes + 1)), joins))
   if includes(target.resumes, kind) then
     compare("in two filters", expected, result_text(in_two_filters(make, bytes)))
   end

@@ -11,6 +11,7 @@ local Reference = require "poe.filter.reference"
 ---@field seeds string[]
 ---@field tokens string[]
 ---@field puts? (integer)[]  which makers' records come back when they are put
+---@field joins? (integer)[]  whose strings may be cut anywhere
 ---@field resumes? (integer)[]  which makers' filters can hand over anywhere
 
 local function makers(class, ...)
@@ -74,7 +75,9 @@ return {
     puts = { 1, 3 }, resumes = { 1, 2, 3, 4 },
   },
   httpd = {
-    make = makers(Httpd, {}, { max_uri = 12, max_header = 90, max_content = 9 }),
+    make = makers(Httpd, {}, { max_uri = 12, max_header = 90, max_content = 9 },
+      { streaming = true, max_header = 90 }),
+    joins = { 3 },
     seeds = {
       lines("GET /x?y HTTP/1.1", "Host: a", "X-Empty:", "Accept: b,  c ") ..
         lines("HEAD / HTTP/1.0", "Connection: keep-alive"),

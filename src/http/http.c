@@ -325,16 +325,25 @@ static int parser_feed(lua_State *L) {
   return count;
 }
 
-static size_t check_limit(lua_State *L, int arg) {
+/* parser:body() -> what there is of the body, and was not told before */
+static int parser_body(lua_State *L) {
+  struct parser *p = check_parser(L);
+  lua_pushlstring(L, p->body.bytes ? p->body.bytes : "", p->body.size);
+  p->body.size = 0;
+  return 1;
+}
+
+static size_t check_limit(lua_State *L, int arg, lua_Integer most) {
   lua_Integer n = luaL_checkinteger(L, arg);
-  luaL_argcheck(L, n > 0 && n <= INT32_MAX, arg, "out of range");
+  luaL_argcheck(L, n > 0 && n <= most, arg, "out of range");
   return (size_t)n;
 }
 
 /* parser(max_head, max_uri, max_body) -> parser of requests */
 static int http_parser(lua_State *L) {
-  size_t max_head = check_limit(L, 1), max_uri = check_limit(L, 2);
-  size_t max_body = check_limit(L, 3);
+  size_t max_head = check_limit(L, 1, INT32_MAX);
+  size_t max_uri = check_limit(L, 2, INT32_MAX);
+  size_t max_body = check_limit(L, 3, LUA_MAXINTEGER);
   lua_settop(L, 0);
   struct parser *p = lua_newuserdatauv(L, sizeof *p, BODY_TEXT);
   *p = (struct parser){
@@ -353,6 +362,7 @@ static const luaL_Reg functions[] = {
 
 static const luaL_Reg methods[] = {
     {"feed", parser_feed},
+    {"body", parser_body},
     {NULL, NULL},
 };
 

@@ -19,16 +19,21 @@ end
 ---@class poe.filter.httpd: poe.filter
 local Httpd = Base.class "poe.filter.httpd"
 
---- Put after the last chunk of a response with `chunked`.
+--- What ends a body that comes in pieces: it is put after the last chunk of a
+--- response with `chunked`, and comes after the last of a request, if `streaming`.
 Httpd.LAST = setmetatable({}, { __name = "poe.filter.httpd.LAST" })
 
 ---@class poe.filter.httpd.options
 ---@field max_content? integer  of the body of a request, in bytes; 1048576
+---@field streaming? boolean  bodies come in pieces, of any length
 ---@field max_header? integer  of its head, and of its trailers, in bytes; 65536
 ---@field max_uri? integer  in bytes; 8192
 
+local MAX_CONTENT = 1 << 20
+
 local PARAMETERS = {
-  max_content = { "size", default = 1 << 20 },
+  max_content = { "size" },
+  streaming = { "boolean" },
   max_header = { "size", default = 65536 },
   max_uri = { "size", default = 8192 },
 }
@@ -45,7 +50,7 @@ end
 
 ---@return poe.filter.httpd
 local function make(checked)
-  local self = setmetatable({ options = checked, is_over = false,
+  local self = setmetatable({ options = checked, is_over = false, records = {},
     parser = http.parser(checked.max_header, checked.max_uri,
       checked.max_content) }, Httpd)
   forget(self)
@@ -55,7 +60,12 @@ end
 ---@param given? poe.filter.httpd.options
 ---@return poe.filter.httpd
 function Httpd.new(given)
-  return make(options.check("Httpd.new", given, PARAMETERS))
+  local checked = options.check("Httpd.new", given, PARAMETERS)
+  if not checked.streaming then checked.streaming = nil end
+  options.exclude("Httpd.new", checked, "streaming", "max_content")
+  checked.max_content = checked.streaming and math.maxinteger
+    or checked.max_content or MAX_CONTENT
+  return make(checked)
 end
 
 ---@return poe.filter.httpd
@@ -98,14 +108,19 @@ local function find_fault(request, max_content)
   end
 end
 
---- The record for bytes that are no request; it is the last one.
+--- One more record to hand out.
+local function add(self, record)
+  self.records[#self.records + 1] = record
+end
+
+--- The record for bytes that are no request is the last one.
 local function refuse(self, status, why, request)
   self.is_over = true
   forget(self)
   local response = Response.new { status = status, keep_alive = false,
     headers = { ["Content-Type"] = "text/plain" }, request = request }
   response.body = ("%d %s: %s\n"):format(status, response.reason, why)
-  return response
+  add(self, response)
 end
 
 -- ---- bytes to requests ------------------------------------------------------------
@@ -122,20 +137,6 @@ function Httpd:get_one_start(chunks)
   end
 end
 
---- A head has come: a response, if one has to be sent now.
-local function begin_request(self, method, uri, version, headers, keep_alive)
-  local request = Request.new { method = method, uri = uri, version = version,
-    headers = Headers.parsed(headers), keep_alive = keep_alive }
-  local status, why = find_fault(request, self.options.max_content)
-  if status then return refuse(self, status, why, request) end
-  self.request = request
-  local length = tonumber(request:header "Content-Length")
-  if version == "1.1" and request:header "Expect" and length ~= 0 and
-    (length or request:header "Transfer-Encoding") then
-    return Response.new { status = 100, request = request }
-  end
-end
-
 --- What was parsed up to here is used.
 local function use(self)
   for i = self.first, self.at - 1 do self.parts[i] = nil end
@@ -145,38 +146,77 @@ local function use(self)
   end
 end
 
+--- A head has come.
+local function begin_request(self, method, uri, version, headers, keep_alive)
+  local request = Request.new { method = method, uri = uri, version = version,
+    headers = Headers.parsed(headers), keep_alive = keep_alive }
+  local status, why = find_fault(request, self.options.max_content)
+  if status then return refuse(self, status, why, request) end
+  self.request = request
+  local length = tonumber(request:header "Content-Length")
+  local has_body = length and length > 0 or request:header "Transfer-Encoding"
+  if has_body and version == "1.1" and request:header "Expect" then
+    add(self, Response.new { status = 100, request = request, keep_alive = true })
+  end
+  if has_body and self.options.streaming then
+    self.is_streaming = true
+    add(self, request)
+    use(self)
+  end
+end
+
+--- A piece of a body has come.
+local function pass_on(self, body)
+  if body ~= "" then add(self, body) end
+  use(self)
+end
+
 local function end_request(self, body, trailers)
   local request = self.request
-  self.request, request.body = nil, body
   if trailers[1] then request.trailers = Headers.parsed(trailers) end
+  if self.is_streaming then
+    pass_on(self, body)
+    add(self, Httpd.LAST)
+  else
+    request.body = body
+    add(self, request)
+    use(self)
+  end
+  self.request, self.is_streaming = nil, false
   self.is_over = not request.keep_alive
-  use(self)
-  return request
+end
+
+--- Parses on to the next thing; false if there is none.
+local function parse(self)
+  local position, what, a, b, c, d, e =
+    self.parser:feed(self.parts[self.at] or "", self.position)
+  self.position = position
+  if what == "head" then
+    begin_request(self, a, b, c, d, e)
+  elseif what == "end" then
+    end_request(self, a, b)
+  elseif what == "broken" then
+    if self.is_streaming then pass_on(self, self.parser:body()) end
+    refuse(self, a, b, self.request)
+  else
+    if self.is_streaming and self.last > 0 then pass_on(self, self.parser:body()) end
+    if self.at >= self.last then return false end
+    self.at, self.position = self.at + 1, 1
+  end
+  return true
 end
 
 --- After a request that is the last one of its connection, and after a response
 --- to a bad one, there is nothing more: what came is dropped.
----@return (poe.http.request|poe.http.response)[]  one or none
+---@return any[] records  one or none: a request, a response; with `streaming`
+---  also a string, and LAST
 function Httpd:get_one()
-  if self.is_over then forget(self) end
-  while not self.is_over do
-    local position, what, a, b, c, d, e =
-      self.parser:feed(self.parts[self.at] or "", self.position)
-    self.position = position
-    if what == "head" then
-      local response = begin_request(self, a, b, c, d, e)
-      if response then return { response } end
-    elseif what == "end" then
-      return { end_request(self, a, b) }
-    elseif what == "broken" then
-      return { refuse(self, a, b, self.request) }
-    elseif self.at >= self.last then
-      return {}
-    else
-      self.at, self.position = self.at + 1, 1
-    end
+  local records = self.records
+  if self.is_over and not records[1] then forget(self) end
+  while not records[1] and not self.is_over do
+    if not parse(self) then break end
   end
-  return {}
+  return { table.remove(records, 1) }
 end
 
 --- The beginning of a request of which some is still to come is among it.

@@ -10,6 +10,7 @@ local options = require "poe.options"
 local Headers = { __name = "poe.http.headers" }
 Headers.__index = Headers
 
+local SPACE, TAB = 32, 9
 local NAME = "^[%w!#$%%&'*+%-.^_`|~]+$"
 
 local function check(where, name, value)
@@ -22,7 +23,7 @@ local function check(where, name, value)
     options.blame(("bad argument #2 to '%s' (value of '%s': a string or a " ..
       "number expected, got a %s)"):format(where, name, type(value)))
   end
-  if value:find "[\0-\8\10-\31\127]" then
+  if value:find "%c" and value:find "[\0-\8\10-\31\127]" then
     options.blame(("bad argument #2 to '%s' (value of '%s': control " ..
       "characters)"):format(where, name))
   end
@@ -82,7 +83,10 @@ end
 function Headers.parsed(list)
   local self = empty()
   for i = 1, #list, 2 do
-    append(self, list[i], (list[i + 1]:gsub("[ \t]+$", "")))
+    local value = list[i + 1]
+    local last = value:byte(-1)
+    if last == SPACE or last == TAB then value = value:match "^(.-)[ \t]*$" end
+    append(self, list[i], value)
   end
   return self
 end
@@ -103,8 +107,13 @@ end
 ---@param name string
 ---@return string?
 function Headers:get(name)
-  local list = self:all(name)
-  return list[1] and table.concat(list, ", ")
+  local keys, key, found = self.keys, name:lower(), nil
+  for i = 1, self.count do
+    if keys[i] == key then
+      found = found and found .. ", " .. self.values[i] or self.values[i]
+    end
+  end
+  return found
 end
 
 --- One more value after those that are there.
