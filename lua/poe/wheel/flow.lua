@@ -49,7 +49,6 @@ local flow = {}
 ---@field get_single? fun(filter: poe.filter, bytes: string): any  of the input filter
 ---@field put_single? fun(filter: poe.filter, record: any): string?  of the other
 ---@field handler? poe.handler  input_event, if it is a function
----@field can_answer boolean  a record would be core.chunk
 ---@field was_active boolean  a record came since somebody asked
 ---@field refusal? { [1]: string, [2]: string }  message and code of ENOBUFS
 
@@ -66,7 +65,7 @@ local function end_output(core)
   core:delay "stall"
   kernel:select_write(core.output)
   core.output, core.is_writing = nil, false
-  core.chunk, core.can_answer, core.put_single = nil, false, nil
+  core.chunk, core.put_single = nil, nil
 end
 
 local function settle(core)
@@ -128,7 +127,7 @@ end
 --- The driver gets what would have gone the short way.
 function flow.use_driver(core)
   local chunk = core.chunk
-  core.chunk, core.can_answer = nil, false
+  core.chunk = nil
   if chunk then core.driver:put { chunk } end
 end
 
@@ -215,30 +214,32 @@ local function answer_later(core, chunk, written, message, code)
   end
 end
 
-local function answer(core, chunk)
-  local written, message, code = core.output:write(chunk)
-  if written ~= core.left then
-    return answer_later(core, chunk, written, message, code)
+local function end_delivery(core, raised)
+  if not core.alive then return end
+  if raised then
+    core:defer "output"
+    core:defer "input"
+  elseif core.left > 0 then
+    write_out(core)
   end
-  core.chunk, core.left = nil, 0
-  local event = core.events.flushed_event
-  if event then call(kernel, core.session, event, core.id) end
 end
 
 --- What is closed when records have been given out, whether or not a handler
 --- raised.
 local function delivery_of(core)
+  local output, events = core.output, core.events
+  local write = output and output.write
   local function close(_, raised)
     local chunk = core.chunk
-    core.is_delivering, core.can_answer = false, false
-    if raised and core.alive then
-      core:defer "output"
-      core:defer "input"
-    elseif chunk then
-      answer(core, chunk)
-    elseif core.alive and core.left > 0 then
-      write_out(core)
+    core.is_delivering = false
+    if not chunk or raised then return end_delivery(core, raised) end
+    local written, message, code = write(output, chunk)
+    if written ~= #chunk then
+      return answer_later(core, chunk, written, message, code)
     end
+    core.chunk, core.left = nil, 0
+    local event = events.flushed_event
+    if event then call(kernel, core.session, event, core.id) end
   end
   return setmetatable({}, { __close = close })
 end
@@ -256,15 +257,15 @@ end
 --- Gives out records until there are none, or nobody wants more. Whatever a
 --- handler changes counts from the next record on.
 function flow.deliver(core)
-  if core.is_delivering then return end
+  if core.is_delivering then return core:defer "input" end
   local events = core.events
   local delivery <close> = core.delivery -- luacheck: ignore 211
-  core.is_delivering, core.has_rest = true, true
+  core.is_delivering, core.has_rest, core.get_single = true, true, nil
   while not core.is_paused and not core.is_deaf and events.input_event do
     local records, message, code = core.input_filter:get_one()
     if not records then return flow.fail(core, "read", message, code) end
     core.has_rest = #records > 0
-    if not core.has_rest then return end
+    if not core.has_rest then return flow.use_filters(core) end
     for i = 1, #records do
       give(core, records[i])
       if not core.alive then return end
@@ -309,19 +310,17 @@ end
 --- no less, are given out without lists; and the first record that answers it is
 --- written without the driver's queue, unless it is a driver of the user's.
 local function short_way(core)
-  local delivery, block_size = core.delivery, core.driver.block_size
+  local delivery, block_size, input = core.delivery, core.driver.block_size, core.input
   local session, id, events = core.session, core.id, core.events
+  local receive = input and input.read
   return function(_, heap)
     local get_single = core.get_single
-    if not get_single or core.has_rest then return read(core) end
-    local bytes, message, code = core.input:read(block_size)
+    if not get_single then return read(core) end
+    local bytes, message, code = receive(input, block_size)
     local record = bytes and get_single(core.input_filter, bytes)
-    if not record or core.is_delivering then
-      return took(core, bytes, message, code)
-    end
+    if not record then return took(core, bytes, message, code) end
     local handler, closing <close> = core.handler, delivery -- luacheck: ignore 211
-    core.is_delivering, core.can_answer = true, core.left == 0
-    core.was_active = true
+    core.is_delivering, core.was_active = true, true
     if handler then
       handler(kernel, heap, record, id)
     else
@@ -330,10 +329,11 @@ local function short_way(core)
   end
 end
 
---- After a change of filters.
+--- After a change of filters, or of what waits in one.
 function flow.use_filters(core)
   local is_ours = getmetatable(core.driver) == SysRW
-  core.get_single = is_ours and core.input_filter.get_single or nil
+  core.get_single = is_ours and not core.has_rest and core.input_filter.get_single
+    or nil
   core.put_single = is_ours and core.output and not core.is_ending
     and core.output_filter.put_single or nil
 end
@@ -390,7 +390,7 @@ local function reset(core)
   core.is_paused, core.is_reading, core.is_writing = false, false, false
   core.is_high, core.is_high_new, core.is_ending = false, false, false
   core.left, core.written = core.driver:get_out_octets_buffered(), 0
-  core.can_answer, core.was_active = false, false
+  core.was_active = false
   set_handler(core)
   flow.use_filters(core)
 end
@@ -414,7 +414,7 @@ end
 --- For a class's on_gone.
 function flow.stop(core)
   core.input, core.output, core.is_deaf = nil, nil, true
-  core.chunk, core.can_answer = nil, false
+  core.chunk, core.put_single = nil, nil
 end
 
 return flow

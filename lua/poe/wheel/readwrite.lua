@@ -137,11 +137,11 @@ end
 ---@return string? code
 function ReadWrite:put(record, ...)
   local core = self.core
-  if core.can_answer and ... == nil then
-    local put_single = core.put_single
-    local chunk = put_single and put_single(core.output_filter, record)
+  local put_single = core.put_single
+  if core.is_delivering and core.left == 0 and put_single and ... == nil then
+    local chunk = put_single(core.output_filter, record)
     if chunk and #chunk < core.high_mark then
-      core.chunk, core.left, core.can_answer = chunk, #chunk, false
+      core.chunk, core.left = chunk, #chunk
       return false
     end
   end
