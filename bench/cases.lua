@@ -9,8 +9,9 @@
 -- metrics   key of the program's result, title, unit, and the aims:
 --           poe = at least so many times better than POE, limit = at most so
 --           many times the limit, uv and lua = the same for libuv in C and for
---           plain Lua, same = at most 1.05 times our own figure of that case,
+--           plain Lua, luv = ahead of luv, same = at most 1.05 times our own figure of that case,
 --           most = at most so much, peer = at least as good as the best peer
+-- beside    whoever has no program for the case runs the one for that case
 -- gate      instructions an operation may take at most
 -- counted   the two run lengths whose difference callgrind counts, for fast
 --           and for slow programs, and the arguments after them
@@ -157,6 +158,20 @@ return {
     name = "line",
     metrics = { ns("lines of 100 bytes from memory, one by one: a line", { most = 500 }) },
     counted = { fast = { 20000, 60000 }, slow = { 4000, 12000 } },
+  },
+  {
+    name = "tcp", kind = "server", beside = "echo", load = { "-n", 60000 },
+    metrics = {
+      ns("the same with the component Server.TCP", { uv = 1.3, luv = true }),
+    },
+    counted = { fast = { 2000, 6000 } },
+  },
+  {
+    name = "tcp_idle", program = "tcp", kind = "server", beside = "echo",
+    load = { "-n", 60000, "-i", 5000 }, slow_load = { "-n", 2000, "-i", 5000 },
+    metrics = {
+      ns("Server.TCP with 5,000 idle connections", { same = "tcp" }),
+    },
   },
   {
     name = "startup", kind = "start",

@@ -41,21 +41,30 @@ local function command_of(peer, file)
   return peer.command .. " bench/" .. peer.folder .. "/" .. file
 end
 
+--- Adds the variants of a program that a peer has; whether there is one.
+local function add_variants(list, peer, program)
+  local count = #list
+  for _, file in ipairs(peer.files) do
+    local variant = variant_of(peer, program, file)
+    if variant then
+      list[#list + 1] = {
+        peer = peer,
+        variant = variant,
+        title = peer.title .. (variant ~= "" and " " .. variant or ""),
+        command = command_of(peer, file),
+      }
+    end
+  end
+  return #list > count
+end
+
 --- The programs for a case: all variants of all peers, in the peers' order.
 ---@return table[]
 function programs.of_case(case, peers)
   local list = {}
   for _, peer in ipairs(peers) do
-    for _, file in ipairs(peer.files) do
-      local variant = variant_of(peer, case.program or case.name, file)
-      if variant then
-        list[#list + 1] = {
-          peer = peer,
-          variant = variant,
-          title = peer.title .. (variant ~= "" and " " .. variant or ""),
-          command = command_of(peer, file),
-        }
-      end
+    if not add_variants(list, peer, case.program or case.name) and case.beside then
+      add_variants(list, peer, case.beside)
     end
   end
   return list

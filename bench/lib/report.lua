@@ -82,6 +82,11 @@ function judges.uv(rows, want, ours)
   return at_most_times(rows, want, ours, "c", "uv", "libuv in C")
 end
 
+function judges.luv(rows, _, ours)
+  local times = ratio(ours, median(rows, "luv", ""))
+  return "ahead of luv", times, times and times <= 1
+end
+
 function judges.lua(rows, want, ours)
   return at_most_times(rows, want, ours, "lua", nil, "lua")
 end
