@@ -90,8 +90,10 @@ host: $(BUILD)/bin/poe  ## the executable, build/bin/poe
 module: $(BUILD)/lib/poe/core.so $(BUILD)/lib/poe/sys.so \
   $(GLIB_SO:%=$(BUILD)/lib/%) $(HTTP_SO:%=$(BUILD)/lib/%)  ## for plain Lua
 lib: $(LIBS)  ## for C programs: build/lib/libpoe.a and .so, poe.pc
+oom: $(BUILD)/oom  ## programs whose allocations fail, build/oom
 unit: $(BUILD)/unit  ## C tests of the kernel, build/unit
 
+comma := ,
 # Replaced in one step: the old one may be running.
 link = @mkdir -p $(@D) && echo "  LINK $@" && \
   $(CC) $(ALL_LDFLAGS) $(1) -o $@.$$$$ $^ $(2) && mv $@.$$$$ $@
@@ -117,6 +119,13 @@ $(BUILD)/lib/poe/loop/glib.so: $(OBJ)/glib/loop_glib.o
 
 $(BUILD)/unit: $(UNIT) $(KERNEL)
 	$(call link,,$(UV_LIBS) -lm)
+
+# Every allocation of ours is the counter's: objects that no LTO has joined.
+OOM := $(patsubst %.c,$(OBJ)/%.o,$(wildcard spec/oom/*.c)) \
+  $(filter-out $(BUILD)/pic/embed/%,$(EMBED))
+$(BUILD)/oom: $(OOM)
+	$(call link,-fno-lto $(foreach f,malloc calloc realloc free \
+	  poe_kernel_new,-Wl$(comma)--wrap=$(f)),$(LUA_LIBS) $(UV_LIBS) -lm -ldl)
 
 $(BUILD)/lib/libpoe.a: $(EMBED)
 	@mkdir -p $(@D) && echo "  AR   $@" && rm -f $@ && ar rcs $@ $^

@@ -146,8 +146,7 @@ static const luaL_Reg kernel_methods[] = {
 
 /* ---- life ---------------------------------------------------------------------------- */
 
-void lpoe_close(struct lpoe *P, lua_State *L) {
-  if (!P->k) return;
+static void close_kernel(struct lpoe *P) {
   P->closing = 1;
   lpoe_why_forget(P);
   lpoe_slow_stop(P);
@@ -158,6 +157,10 @@ void lpoe_close(struct lpoe *P, lua_State *L) {
   poe_kernel *k = P->k;
   poe_kernel_free(k);
   P->k = NULL;
+}
+
+void lpoe_close(struct lpoe *P, lua_State *L) {
+  if (P->k) close_kernel(P);
   lpoe_memory_stop(P, L);
   lpoe_values_fini(P, L);
   free(P->co);
@@ -259,12 +262,18 @@ static void set_function(lua_State *L, int kernel, const char *name,
   set_functions(L, kernel, regs);
 }
 
-static void set_kernel_metatable(lua_State *L, int kernel) {
+/* From here on it is collected. */
+static void set_finalizer(lua_State *L, int kernel) {
   lua_createtable(L, 0, 6);
-  set_function(L, kernel, "__newindex", kernel_assign);
-  set_function(L, kernel, "__tostring", kernel_tostring);
   lua_pushcfunction(L, kernel_gc);
   lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, kernel);
+}
+
+static void fill_metatable(lua_State *L, int kernel) {
+  lua_getmetatable(L, kernel);
+  set_function(L, kernel, "__newindex", kernel_assign);
+  set_function(L, kernel, "__tostring", kernel_tostring);
   lua_pushliteral(L, "poe.kernel");
   lua_setfield(L, -2, "__name");
   lua_newtable(L);
@@ -278,7 +287,7 @@ static void set_kernel_metatable(lua_State *L, int kernel) {
   set_function(L, kernel, "__index", kernel_field);
   lua_setmetatable(L, -2);
   lua_setfield(L, -2, "__index");
-  lua_setmetatable(L, kernel);
+  lua_pop(L, 1);
 }
 
 /* A class whose methods know the kernel. */
@@ -296,8 +305,9 @@ static void new_kernel(lua_State *L) {
   int kernel = lua_gettop(L);
   memset(P, 0, sizeof *P);
   P->free_slot = LPOE_NONE;
+  set_finalizer(L, kernel);
   set_uservalues(P, L, kernel);
-  set_kernel_metatable(L, kernel); /* from here on it is collected */
+  fill_metatable(L, kernel);
   find_stack_limit(P);
   lua_pushvalue(L, kernel);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &anchor);

@@ -128,25 +128,42 @@ static int kernel_delay_adjust(lua_State *L) {
 
 /* ---- taking out ----------------------------------------------------------------- */
 
-static void push_event(struct lpoe *P, lua_State *L,
-                       struct poe_timer_info *info) {
-  size_t len;
-  const char *text = poe_name_text(info->event, &len);
-  lua_pushlstring(L, text, len);
-  poe_name_unref(P->k, info->event);
-}
-
 /* A table of the values, packed with n. */
-static void push_args(struct lpoe *P, lua_State *L,
-                      const struct poe_timer_info *info) {
-  struct poe_payload args = {info->n, info->words};
+static void push_args(struct lpoe *P, lua_State *L, int values,
+                      struct poe_payload args) {
   lua_createtable(L, lpoe_count(args), 1);
   int table = lua_gettop(L);
   luaL_checkstack(L, 2 * POE_PAYLOAD_MAX, NULL);
-  int n = lpoe_push_parked(P, L, lua_upvalueindex(2), args, 1);
+  int n = lpoe_push_parked(P, L, values, args, 0);
   for (int i = n; i > 0; i--) lua_rawseti(L, table, i);
   lua_pushinteger(L, n);
   lua_setfield(L, table, "n");
+}
+
+/* (P, info, values) -> event, due, args */
+static int push_info(lua_State *L) {
+  struct lpoe *P = lua_touserdata(L, 1);
+  const struct poe_timer_info *info = lua_touserdata(L, 2);
+  size_t len;
+  const char *text = poe_name_text(info->event, &len);
+  lua_pushlstring(L, text, len);
+  lpoe_push_epoch(L, info->due_epoch_ns);
+  push_args(P, L, 3, (struct poe_payload){info->n, info->words});
+  return 3;
+}
+
+/* Pushes event, due, args of what was taken out; lets it go, also when it
+   raises. */
+static void push_taken(struct lpoe *P, lua_State *L,
+                       struct poe_timer_info *info) {
+  lua_pushcfunction(L, push_info);
+  lua_pushlightuserdata(L, P);
+  lua_pushlightuserdata(L, info);
+  lua_pushvalue(L, lua_upvalueindex(2));
+  int status = lua_pcall(L, 3, 3, 0);
+  lpoe_unpark(P, (struct poe_payload){info->n, info->words});
+  poe_name_unref(P->k, info->event);
+  if (status != LUA_OK) lua_error(L);
 }
 
 LPOE_HOT static int kernel_alarm_remove(lua_State *L) {
@@ -155,9 +172,7 @@ LPOE_HOT static int kernel_alarm_remove(lua_State *L) {
   lua_Integer id = check_id(L);
   int err = poe_timer_remove(P->k, id, &info);
   if (err) return no_timer(P, L, err, id);
-  push_event(P, L, &info);
-  lpoe_push_epoch(L, info.due_epoch_ns);
-  push_args(P, L, &info);
+  push_taken(P, L, &info);
   return 3;
 }
 
@@ -169,12 +184,15 @@ static int push_removed(struct lpoe *P, lua_State *L, int64_t id) {
     lua_pop(L, 1);
     return 0;
   }
-  push_event(P, L, &info);
+  push_taken(P, L, &info); /* [.., entry, event, due, args] */
+  lua_setfield(L, -4, "args");
+  lua_setfield(L, -3, "time");
   lua_setfield(L, -2, "event");
-  lpoe_push_epoch(L, info.due_epoch_ns);
-  lua_setfield(L, -2, "time");
-  push_args(P, L, &info);
-  lua_setfield(L, -2, "args");
+  return 1;
+}
+
+static int push_room(lua_State *L) {
+  lua_newuserdatauv(L, (size_t)lua_tointeger(L, 1), 0);
   return 1;
 }
 
@@ -183,12 +201,13 @@ static int64_t *push_ids(struct lpoe *P, lua_State *L, size_t *count) {
   int64_t *ids;
   if (poe_timer_list(P->k, &ids, count))
     luaL_error(L, "not enough memory");
-  int64_t *copy = ids;
-  if (*count) {
-    copy = lua_newuserdatauv(L, *count * sizeof *copy, 0);
-    for (size_t i = 0; i < *count; i++) copy[i] = ids[i];
-    poe_timer_list_free(P->k, ids, *count);
-  }
+  lua_pushcfunction(L, push_room);
+  lua_pushinteger(L, (lua_Integer)(*count * sizeof *ids));
+  int status = lua_pcall(L, 1, 1, 0);
+  int64_t *copy = lua_touserdata(L, -1);
+  for (size_t i = 0; status == LUA_OK && i < *count; i++) copy[i] = ids[i];
+  poe_timer_list_free(P->k, ids, *count);
+  if (status != LUA_OK) lua_error(L);
   return copy;
 }
 

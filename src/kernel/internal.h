@@ -117,6 +117,8 @@ struct poe__selects {
   size_t always_active;       /* ... and always ready */
   struct poe__ready *ready;
   size_t nready, ready_room;
+  struct poe__ready lone;     /* without memory, one that was ready ... */
+  int has_lone;               /* ... as long as `ready` is empty */
   uint64_t pass;              /* stamp of the dispatch pass */
 };
 

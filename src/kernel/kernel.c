@@ -234,7 +234,8 @@ static int wait_virtually(poe_kernel *k, int64_t wait) {
   struct head h;
   int err = k->loop_ops->wait(k->loop, wait < 0 ? -1 : 0);
   if (err || wait <= 0) return err;
-  if (k->selects.nready || k->signals.any_caught || !find_head(k, &h)) return 0;
+  if (k->selects.nready || k->selects.has_lone || k->signals.any_caught ||
+       !find_head(k, &h)) return 0;
   k->clock.jump(k->clock.ud, h.due_ns);
   return 0;
 }
@@ -340,7 +341,8 @@ static int look_around(poe_kernel *k, int is_driven) {
   if (!err) err = wait_for_loop(k, is_driven);
   if (err) return err;
   poe__signal_collect(k);
-  if (k->selects.nready || k->selects.always_active) poe__select_dispatch(k);
+  if (k->selects.nready || k->selects.always_active || k->selects.has_lone)
+    poe__select_dispatch(k);
   stop_on_exception(k);
   return 0;
 }
@@ -383,8 +385,10 @@ static int inner_slice(poe_kernel *k) {
 }
 
 static inline int slice(poe_kernel *k) {
-  if (k->sessions.count == 0)
-    return k->has_exception ? -POE_ERAISE : take_error(k);
+  if (k->sessions.count == 0) {
+    int earlier = take_error(k); /* an exception says more */
+    return k->has_exception ? -POE_ERAISE : earlier;
+  }
   if (k->depth >= POE__DEPTH_MAX) return -POE_EDEEP;
   int err = k->slice_open && k->frame ? inner_slice(k) : one_slice(k, 0);
   if (is_to_be_raised(k)) return -POE_ERAISE;
@@ -455,6 +459,7 @@ int poe_kernel_has_forked(poe_kernel *k) {
   make_id(k);
   poe__child_has_forked(k);
   k->selects.nready = 0;
+  k->selects.has_lone = 0;
   memset(k->signals.caught, 0, sizeof k->signals.caught);
   k->signals.any_caught = 0;
   if (!k->loop) return 0;

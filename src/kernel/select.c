@@ -370,11 +370,16 @@ int poe_select_resume(poe_kernel *k, int fd, enum poe_mode mode) {
 void poe_loop_ready(poe_kernel *k, int fd, unsigned mask) {
   struct poe__selects *s = &k->selects;
   if (POE__UNLIKELY(k->selfpipe) && poe__loop_took_signals(k, fd)) return;
-  /* Out of memory: readiness is a level, the next wait tells it again. */
+  struct poe__ready one = {fd, mask};
   if (poe__grow(k, (void **)&s->ready, sizeof *s->ready, &s->ready_room,
-                s->nready + 1))
+                s->nready + 1)) {
+    /* Readiness is a level, the next wait tells it again; but if there is
+       memory for none, one must get its turn, or there is never any. */
+    if (s->nready == 0) s->lone = one;
+    s->has_lone = s->nready == 0;
     return;
-  s->ready[s->nready++] = (struct poe__ready){fd, mask};
+  }
+  s->ready[s->nready++] = one;
 }
 
 /* A mask of no mode stands for a descriptor that is closed. */
@@ -481,18 +486,33 @@ static void run_mode(poe_kernel *k, const struct poe__ready *at, size_t n,
   if (any) poe__sweep(k);
 }
 
+static void run_modes(poe_kernel *k, const struct poe__ready *at, size_t n) {
+  forget_lost(k, at, n);
+  uint64_t pass = ++k->selects.pass;
+  for (int mode = 0; mode < MODES; mode++) run_mode(k, at, n, mode, pass);
+}
+
+static void dispatch_lone(poe_kernel *k) {
+  struct poe__ready lone = k->selects.lone;
+  k->selects.has_lone = 0;
+  run_modes(k, &lone, 1);
+}
+
 void poe__select_dispatch(poe_kernel *k) {
   struct poe__selects *s = &k->selects;
   add_always(k);
+  if (POE__UNLIKELY(s->has_lone) && s->nready == 0) {
+    dispatch_lone(k);
+    return;
+  }
+  s->has_lone = 0;
   /* A nested slice has its own list: this one is ours from here. */
   struct poe__ready *at = s->ready;
   size_t n = s->nready, room = s->ready_room;
   s->ready = NULL;
   s->nready = s->ready_room = 0;
   sort_ready(at, n);
-  forget_lost(k, at, n);
-  uint64_t pass = ++s->pass;
-  for (int mode = 0; mode < MODES; mode++) run_mode(k, at, n, mode, pass);
+  run_modes(k, at, n);
   if (s->ready) {
     poe__array_free(k, at, room * sizeof *at);
   } else {
