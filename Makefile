@@ -81,9 +81,10 @@ EMBED := $(patsubst src/%.c,$(BUILD)/pic/%.o,$(wildcard src/kernel/*.c \
   src/binding/*.c src/sys/*.c src/embed/*.c))
 LIBS := $(addprefix $(BUILD)/lib/,libpoe.a libpoe.so poe.pc)
 
-.PHONY: all host module lib unit deps demo test test-san test-gc run-demo \
+.PHONY: all host module lib unit oom deps demo test test-san test-gc run-demo \
   run-tests spec oracle fuzz-oracle fuzz-filters check bench bench-budget cov \
-  flake storms times faults churn soak install install-lib uninstall clean help force
+  flake storms times faults churn soak install install-lib uninstall clean \
+  help force fuzz-oom
 all: host module  ## the host and the Lua module
 
 host: $(BUILD)/bin/poe  ## the executable, build/bin/poe
@@ -193,9 +194,9 @@ test:  ## every test; closes with a line of what passed and failed
 	@sh .ci/deps build test
 	@$(MAKE) --no-print-directory run-tests
 
-run-tests: host unit $(if $(SAN),,module)
+run-tests: host unit oom $(if $(SAN),,module)
 	$(if $(SAN),@$(MAKE) --no-print-directory SAN= module)
-	@sh .ci/test $(BUILD) unit host oracle fuzz-oracle \
+	@sh .ci/test $(BUILD) unit host oracle fuzz-oracle oom \
 	  $(if $(SAN),,module budget check)
 
 test-san:  ## the same under address and undefined-behaviour sanitizers
@@ -212,6 +213,9 @@ oracle: host  ## scenarios compared with traces of real POE
 
 fuzz-oracle: host  ## random scenarios on real POE and here; SEED= COUNT=
 	@SEED=$(SEED) COUNT=$(COUNT) sh .ci/test $(BUILD) fuzz-oracle
+
+fuzz-oom: oom module  ## every allocation of every program in spec/oom fails
+	@TEST_TIMEOUT=7200 POINTS=0 sh .ci/test $(BUILD) oom
 
 fuzz-filters:  ## bytes of all kinds to the filters; SIZE=seconds each
 	@$(MAKE) --no-print-directory SAN=address,undefined host

@@ -193,6 +193,7 @@ static int run_all(const char *script) {
   *oom.allocations = 0;
   /* What a process has only once is there after the first run. */
   run(HERE "smoke.lua", 0, MEMORY_ONCE);
+  run(script, 0, MEMORY_ONCE);
   if (!run_apart(script, 0, MEMORY_ONCE)) return 0;
   int64_t total = *oom.allocations;
   if (oom.is_soft) return run_mode(script, total, MEMORY_SOFT);

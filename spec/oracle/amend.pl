@@ -213,7 +213,8 @@ my %edits = (
   _amend_stop_on_exception();' ],
     [ '$kr_active_session = $self;
 
-  $self->_data_ses_gc_sweep();' => '$kr_active_session = $self
+  $self->_data_ses_gc_sweep();' =>
+      '($kr_active_session, $kr_active_event, $kr_active_event_type) = ($self, "", 0)
          unless $self->_data_ses_exists($kr_active_session->ID);
        $self->_data_ses_gc_sweep();' ],
     [ 'sub stop {' => 'our $amend_in_stop;
@@ -274,7 +275,8 @@ my %edits = (
        elsif ($kr_active_session eq $self and !($type & ET_SIGDIE)) {
          _amend_park($@);
        }
-       elsif ($type & ET_SIGDIE) {' ],
+       elsif ($type & ET_SIGDIE) {
+         $@ = join_errors($kr_exception, $@); # none is lost' ],
   ],
   'POE/Resource/FileHandles.pm' => [
     [ 'my %kr_filenos;' => 'my (%kr_filenos, $made);
