@@ -9,8 +9,9 @@
 -- metrics   key of the program's result, title, unit, and the aims:
 --           poe = at least so many times better than POE, limit = at most so
 --           many times the limit, uv and lua = the same for libuv in C and for
---           plain Lua, luv = ahead of luv, same = at most 1.05 times our own figure of that case,
---           most = at most so much, peer = at least as good as the best peer
+--           plain Lua, luv = ahead of luv, same = at most 1.05 times our own
+--           figure of that case, most = at most so much, peer = at least as good
+--           as the best peer
 -- beside    whoever has no program for the case runs the one for that case
 -- gate      instructions an operation may take at most
 -- counted   the two run lengths whose difference callgrind counts, for fast

@@ -169,9 +169,10 @@ end
 -- ---- the session that listens -------------------------------------------------------
 
 local function listen(given)
+  local is_inet = given.domain ~= "unix"
   return SocketFactory.new {
     socket_domain = given.domain, bind_address = given.address or given.hostname,
-    bind_port = given.domain ~= "unix" and given.port or nil,
+    bind_port = is_inet and given.port or nil, reuse = is_inet or nil,
     success_event = ACCEPT, failure_event = ERROR,
   }
 end
