@@ -171,8 +171,7 @@ describe("FollowTail", function()
         assert(os.rename(path, path .. ".1"))
         append ""
       end,
-      nothing,
-      nothing,
+      nothing, nothing, nothing, nothing,
       function() append "2\n" end,
     }))
   end)
@@ -196,6 +195,60 @@ describe("FollowTail", function()
       end,
     })
     assert.same({ 50001, "new" }, { count, last })
+  end)
+
+  it("loses no line and tells none twice, however the file is rotated", function()
+    local seed = tonumber(os.getenv "SEED") or os.time()
+    math.randomseed(seed)
+    append ""
+    local writer = keep(assert(sys.open(path, "a")))
+    local next_line, next_seen, renamed, is_half = 1, 1, nil, false
+    local function write()
+      local parts = { is_half and "line\n" or "" }
+      for i = 1, math.random(0, 30) do
+        parts[i + 1] = ("%d %s line\n"):format(next_line, ("x"):rep(math.random(200)))
+        next_line = next_line + 1
+      end
+      is_half = math.random() < 0.3
+      if is_half then
+        parts[#parts + 1] = next_line .. " "
+        next_line = next_line + 1
+      end
+      writer:write(table.concat(parts))
+    end
+    local function rename()
+      if renamed then return end
+      assert(os.rename(path, path .. ".1"))
+      renamed = 0 -- steps ago
+      if math.random() < 0.5 then append "" end
+    end
+    local function reopen()
+      if not renamed then return end
+      if is_half then writer:write "line\n" end
+      writer:close()
+      writer = keep(assert(sys.open(path, "a")))
+      renamed, is_half = nil, false
+      writer:write(next_line .. " line\n")
+      next_line = next_line + 1
+    end
+    local actions = { write, write, write, rename, reopen }
+    local function step()
+      renamed = renamed and renamed + 1
+      local action = renamed == 3 and reopen or actions[math.random(#actions)]
+      action()
+    end
+    local list = { write }
+    for i = 2, 300 do list[i] = step end
+    list[301] = reopen
+    list[302] = nothing
+    follow({}, list, {
+      input = function(_, _, line)
+        local number = tonumber(line:match "^(%d+) .*line$")
+        assert.equal(next_seen, number, "SEED=" .. seed)
+        next_seen = next_seen + 1
+      end,
+    })
+    assert.equal(next_line - (is_half and 1 or 0), next_seen, "SEED=" .. seed)
   end)
 
   it("goes on with a file that was deleted and made again", function()

@@ -2,6 +2,7 @@
 -- does not do what it should; and 200 at once.
 
 local Run = require "poe.wheel.run"
+local Stream = require "poe.filter.stream"
 local fixture = require "spec.wheel.fixture"
 local helper = require "spec.helper"
 local poe = require "poe"
@@ -227,6 +228,46 @@ describe("Run", function()
     poe.run()
     assert.is_nil(io.open("/proc/" .. pid .. "/stat"))
     wheel:destroy()
+  end)
+
+  it("sees each process killed, wherever it was, exactly once", function()
+    local COUNT = 100
+    local seed = tonumber(os.getenv "SEED") or os.time()
+    math.randomseed(seed)
+    local jobs, left = {}, COUNT
+    local function begin(limit)
+      local wheel = assert(Run.new { program = { "yes" }, stdout_event = "out",
+        error_event = "failed", close_event = "closed", exit_event = "exited",
+        stdout_filter = Stream.new(), conduit = limit % 2 == 0 and "pipe" or "pty" })
+      jobs[wheel:ID()] = { wheel = wheel, limit = limit, events = "" }
+    end
+    local function add(id, event)
+      jobs[id].events = jobs[id].events .. event
+    end
+    fixture.run({}, {
+      _start = function(kernel)
+        kernel:delay("_hung", 60)
+        for _ = 1, 10 do begin(math.random(0, 200000)) end
+      end,
+      out = function(_, _, bytes, id)
+        local job = jobs[id]
+        job.limit = job.limit - #bytes
+        if job.limit <= 0 then job.wheel:kill "KILL" end
+      end,
+      failed = function(_, _, operation, code, _, id)
+        add(id, operation .. " " .. code .. " ")
+      end,
+      closed = function(_, _, id) add(id, "closed ") end,
+      exited = function(kernel, heap, _, signal, _, id)
+        add(id, signal)
+        assert.equal("read 0 closed KILL", jobs[id].events, "SEED=" .. seed)
+        jobs[id].wheel:destroy()
+        left = left - 1
+        if left == 0 then return finish(kernel, heap) end
+        if left >= 10 then begin(math.random(0, 200000)) end
+      end,
+    })
+    assert.equal(0, left)
   end)
 
   it("runs 200 processes at once, and tells of each exactly how it ended", function()

@@ -15,6 +15,7 @@ require "poe.wheel.readwrite" -- the kind "driver"
 
 local INTERVAL = 1 -- seconds
 local BACK = 4096 -- bytes in which a record is likely to begin
+local LOOKS = 5 -- at a file that lost its name to an empty one, until it is left
 
 ---@class poe.wheel.followtail.options
 ---@field filename? string  it need not be there yet
@@ -45,7 +46,7 @@ local FollowTail = Base.class("FollowTail", {
 ---@field filename? string
 ---@field file? poe.sys.fd
 ---@field is_ours? poe.sys.stat  of the file
----@field has_heir boolean  its name is another file's, which was empty then
+---@field heir_looks integer  at it since its name is another file's, an empty one
 ---@field is_leaving boolean  what it has is read, then the other one is opened
 ---@field trouble? string  the code that was told last
 
@@ -69,7 +70,7 @@ end
 local function adopt(core, object)
   local stat = sys.type(object) and sys.stat(object)
   core:own(object)
-  core.has_heir, core.is_leaving, core.trouble = false, false, nil
+  core.heir_looks, core.is_leaving, core.trouble = 0, false, nil
   if not stat or stat.type ~= "file" then
     core.input = object
     return false
@@ -106,8 +107,10 @@ local function open_again(core)
   local is_file = adopt(core, object)
   core:emit("reset_event", core.id)
   if not core.alive or is_file then return core.alive end
-  core:delay "look"
-  flow.update_input(core)
+  local ok
+  ok, message, code = flow.start(core)
+  if not ok then flow.fail(core, "read", message, code) end
+  core:delay "look" -- it is watched now
   return false
 end
 
@@ -126,11 +129,11 @@ end
 --- Another file has the name. Its writer may go on with the old one until it
 --- opens the new one; that it has written there says that it did.
 local function found_heir(core, stat)
-  if stat.size > 0 or core.has_heir then
+  core.heir_looks = core.heir_looks + 1
+  if stat.size > 0 or core.heir_looks == LOOKS then
     core.is_leaving = true
     core:delay("look", 0)
   else
-    core.has_heir = true
     idle(core)
   end
 end
@@ -141,7 +144,7 @@ local function at_end(core)
   local stat, message, code = sys.stat(core.filename or core.file)
   if not stat then return idle(core, "stat", message, code) end
   if not is_same(stat, core.is_ours) then return found_heir(core, stat) end
-  core.has_heir = false
+  core.heir_looks = 0
   if stat.size >= core.file:seek() then return idle(core) end
   core.file:seek("set", 0)
   start_afresh(core)
@@ -157,6 +160,7 @@ local function look(core)
   local chunks, message, code = core.driver:get(core.file)
   if chunks then
     core:delay("look", 0)
+    core.heir_looks = 0
     core.input_filter:get_one_start(chunks)
     flow.deliver(core)
   elseif code then
