@@ -9,7 +9,7 @@ local strain = dofile "spec/strain/strain.lua"
 
 local COUNT = strain.count(...)
 local AT_ONCE = 200
-local DEADLY = { "KILL", "TERM", "USR1", "SEGV" }
+local DEADLY = { "KILL", "TERM", "USR1", "ALRM" }
 
 --- How child `i` ends: "exit" and its code, or "signal" and its number.
 local function fate(i)

@@ -78,6 +78,10 @@ local ERRORS = {
     pipe = { "EAGAIN", "EINTR" }, blocking = { "EINTR" }, signal = { "EINTR" } },
 }
 
+if strain.is_sanitized() then -- memory is the sanitizer's, which does not live without
+  ERRORS.brk, ERRORS.mmap, ERRORS.mremap = nil, nil, nil
+end
+
 --- How strace is told: brk(2) fails by its result.
 local function injection(case)
   return ("%s:%s:when=%d"):format(case.call,

@@ -11,7 +11,7 @@ describe("Under strain", function()
       local status, out, err = helper.run_poe("spec/strain/" .. script.name .. ".lua",
         { arguments = tostring(script.quick), patience = PATIENCE })
       assert.equal("", err)
-      assert.equal(0, status)
+      assert.equal(0, status, out)
       if out:find "^skipped" then
         pending(out)
       end
