@@ -58,17 +58,19 @@ enum lpoe_flag {
   LPOE_OPT_DEBUG = 4,
   LPOE_OPT_DEFAULT = 8,
   LPOE_SPECIAL = 16, /* has options that are kept in its slot */
-  LPOE_PENDING = 32  /* ... and that the kernel does not know yet */
+  LPOE_PENDING = 32, /* ... and that the kernel does not know yet */
+  LPOE_LIMITED = 64  /* max_events is one of them */
 };
 
 struct lpoe_slot {
   uint64_t id; /* of a custom session, once it has begun */
-  uint32_t next_free;
+  union {
+    uint32_t next_free;  /* while nobody has it */
+    uint32_t max_events; /* this and what follows flags: if LPOE_SPECIAL */
+  };
   uint8_t flags; /* enum lpoe_flag */
-  uint8_t when_full; /* this and what follows: if LPOE_SPECIAL */
+  uint8_t when_full;
   uint8_t trace, assertions; /* topics */
-  uint8_t is_limited;
-  uint32_t max_events;
 };
 
 struct lpoe_chunk;

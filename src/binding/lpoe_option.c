@@ -164,7 +164,6 @@ static struct lpoe_slot *open_slot(struct lpoe *P, uint32_t index) {
     slot->max_events = 0;
     slot->when_full = POE_REJECT;
     slot->trace = slot->assertions = 0;
-    slot->is_limited = 0;
   }
   slot->flags |= LPOE_SPECIAL | LPOE_PENDING;
   return slot;
@@ -190,7 +189,7 @@ int lpoe_option_set(struct lpoe *P, lua_State *L, uint32_t index,
   if (strcmp(name, "max_events") == 0) {
     slot = open_slot(P, index);
     slot->max_events = (uint32_t)to_max(L, value);
-    slot->is_limited = 1;
+    slot->flags |= LPOE_LIMITED;
   } else if (strcmp(name, "when_full") == 0) {
     open_slot(P, index)->when_full = (uint8_t)to_policy(L, value);
   }
@@ -202,7 +201,7 @@ int lpoe_option_apply(struct lpoe *P, poe_session *s) {
   if (!(slot->flags & LPOE_PENDING)) return 0;
   slot->flags &= (uint8_t)~LPOE_PENDING;
   poe_session_set_topics(P->k, s, slot->trace, slot->assertions);
-  if (!slot->is_limited) return 0;
+  if (!(slot->flags & LPOE_LIMITED)) return 0;
   int err = poe_session_set_limit(P->k, s, slot->max_events,
                                   (enum poe_when_full)slot->when_full);
   return err == -ENOMEM ? err : 0;
