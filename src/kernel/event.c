@@ -27,7 +27,8 @@ void poe__count_in(poe_kernel *k, poe_session *dest, poe_session *source) {
 }
 
 /* As poe__count_out, but the sessions stay held. */
-static void uncount(poe_kernel *k, poe_session *dest, poe_session *source) {
+static inline void uncount(poe_kernel *k, poe_session *dest,
+                           poe_session *source) {
   k->events--;
   if (--dest->to == 0 && !(dest->flags & POE__DEAD))
     poe__session_unref(k, dest);
@@ -87,18 +88,18 @@ static void unlink_from_dest(poe_session *dest, struct poe__post *post) {
 }
 
 /* For its age to be true, it must have been read what time it is. */
-static void tell_post(poe_kernel *k, const struct poe__send *send,
-                      struct poe__post *post) {
+POE__COLD static void tell_post(poe_kernel *k, struct poe__post *post) {
+  const struct poe__message *m = &post->m;
   if (k->trace & POE__WHY) {
     int64_t now = poe__now(k);
     if (now > post->due_ns) k->queue.last_due_ns = post->due_ns = now;
   }
-  const poe_session *s = send->dest; /* or, if it is the one, the source */
-  if (poe__is_traced(k, send->source, POE_TRACE_EVENTS)) s = send->source;
+  const poe_session *s = m->dest; /* or, if it is the one, the source */
+  if (poe__is_traced(k, m->source, POE_TRACE_EVENTS)) s = m->source;
   POE__TRACE_OF(k, s, POE_TRACE_EVENTS,
                 "<ev> enqueued event %llu ``%s'' from %s to %s",
-                (unsigned long long)post->seq, send->event->text,
-                poe__label(send->source), poe__label(send->dest));
+                (unsigned long long)post->seq, poe__name_at(k, m->event)->text,
+                poe__label(m->source), poe__label(m->dest));
 }
 
 static void copy_words(uint64_t *to, const uint64_t *from, unsigned n) {
@@ -127,7 +128,7 @@ static inline int enqueue(poe_kernel *k, const struct poe__send *send) {
   link_to_dest(send->dest, post);
   poe__count_in(k, send->dest, send->source);
   if (POE__UNLIKELY(k->trace & (POE_TRACE_EVENTS | POE__WHY)))
-    tell_post(k, send, post);
+    tell_post(k, post);
   return 0;
 }
 
@@ -214,9 +215,10 @@ static enum poe_outcome run_guarded(poe_kernel *k, struct poe_frame *f,
 }
 
 /* What the handler takes from the queue, in slices of its own, is not it. */
-static enum poe_outcome run_traced(poe_kernel *k, struct poe_frame *f,
-                                   struct poe_dispatch *d,
-                                   struct poe_value *result) {
+POE__COLD static enum poe_outcome run_traced(poe_kernel *k,
+                                             struct poe_frame *f,
+                                             struct poe_dispatch *d,
+                                             struct poe_value *result) {
   const char *kind = k->traced_kind;
   uint64_t id = k->traced_id;
   if (k->trace & POE_TRACE_EVENTS) poe__trace_dispatch(k, f);
@@ -320,6 +322,8 @@ void poe__deliver(poe_kernel *k, struct poe__message *m,
 
 int poe_post(poe_kernel *k, poe_session *dest, poe_name *event,
              struct poe_origin origin, struct poe_payload args) {
+  if (POE__UNLIKELY(dest->flags & (POE__DEAD | POE__DOOMED | POE__LIMITED)))
+    return poe__post_carefully(k, dest, event, origin, args);
   struct poe__send send = {.dest = dest,
                            .source = poe_active_session(k),
                            .event = event,
@@ -327,8 +331,6 @@ int poe_post(poe_kernel *k, poe_session *dest, poe_name *event,
                            .origin = origin,
                            .type = POE_EV_POST,
                            .args = args};
-  if (POE__UNLIKELY(dest->flags & (POE__DEAD | POE__DOOMED | POE__LIMITED)))
-    return poe__post_carefully(k, &send);
   return enqueue(k, &send);
 }
 

@@ -28,6 +28,8 @@
 
 #define POE__LIKELY(x) __builtin_expect(!!(x), 1)
 #define POE__UNLIKELY(x) __builtin_expect(!!(x), 0)
+/* What is done only while something is switched on: out of the way. */
+#define POE__COLD __attribute__((cold, noinline))
 
 /* Deepest nesting of calls; each level costs about 1 KiB of C stack. */
 #define POE__DEPTH_MAX 1000
@@ -453,7 +455,8 @@ void poe__limit_fini(poe_kernel *k);
 /* A session gets the limit that new ones have. */
 int poe__limit_born(poe_kernel *k, poe_session *s);
 /* A post to a session that is stopping, has ended, or has a limit. */
-int poe__post_carefully(poe_kernel *k, struct poe__send *send);
+int poe__post_carefully(poe_kernel *k, poe_session *s, poe_name *event,
+                        struct poe_origin origin, struct poe_payload args);
 
 /* why.c */
 /* All sessions, the kernel's own first; NULL after the last. */

@@ -199,12 +199,9 @@ static int is_full(poe_kernel *k, poe_session *s, struct limit *l) {
   return l->is_full = 1;
 }
 
-int poe__post_carefully(poe_kernel *k, struct poe__send *send) {
-  poe_session *s = send->dest;
-  if (poe__session_accepts(s)) return -ESRCH;
-  struct limit *l = find(k, s);
-  int full = is_full(k, s, l);
-  if (full && l->policy != POE_DROP_OLDEST) return reject(k, send, l);
+/* With a ticket; the one that it replaces goes when there is room for it. */
+static int enqueue(poe_kernel *k, struct poe__send *send, struct limit *l,
+                   int full) {
   send->nown = 1;
   send->own[0] = l->tickets;
   int err = poe__enqueue(k, send);
@@ -212,6 +209,23 @@ int poe__post_carefully(poe_kernel *k, struct poe__send *send) {
   l->tickets++;
   if (!full) return 0;
   l->dropped++;
-  drop_oldest(k, s);
+  drop_oldest(k, send->dest);
   return 0;
+}
+
+POE__COLD int poe__post_carefully(poe_kernel *k, poe_session *s,
+                                  poe_name *event, struct poe_origin origin,
+                                  struct poe_payload args) {
+  if (poe__session_accepts(s)) return -ESRCH;
+  struct poe__send send = {.dest = s,
+                           .source = poe_active_session(k),
+                           .event = event,
+                           .from = poe__active_event(k),
+                           .origin = origin,
+                           .type = POE_EV_POST,
+                           .args = args};
+  struct limit *l = find(k, s);
+  int full = is_full(k, s, l);
+  if (full && l->policy != POE_DROP_OLDEST) return reject(k, &send, l);
+  return enqueue(k, &send, l, full);
 }

@@ -300,8 +300,8 @@ static void undo_watch(poe_kernel *k, struct watcher *w) {
   if (!session_watches(k, s, fd)) poe__session_unref(k, s);
 }
 
-static void tell_watch(poe_kernel *k, const struct watcher *w,
-                       struct poe_origin origin) {
+POE__COLD static void tell_watch(poe_kernel *k, const struct watcher *w,
+                                 struct poe_origin origin) {
   POE__TRACE_OF(k, w->owned.session, POE_TRACE_FILES,
                 "<fh> adding fd (%d) in mode (%d) to %s", w->fd, (int)w->mode,
                 poe__label(w->owned.session));

@@ -206,8 +206,8 @@ static void run_start(poe_kernel *k, poe_session *s, struct poe_origin origin,
   poe__discard(k, value.n, value.words);
 }
 
-static void tell_birth(poe_kernel *k, poe_session *s,
-                       struct poe_origin origin) {
+POE__COLD static void tell_birth(poe_kernel *k, poe_session *s,
+                                 struct poe_origin origin) {
   POE__TRACE_OF(k, s->parent, POE_TRACE_SESSIONS, "<ss> %s has parent %s",
                 poe__label(s), poe__label(s->parent));
   if (k->trace & POE__WHY) poe__made(k, s, origin);
@@ -278,7 +278,7 @@ static void drop_owned(poe_kernel *k, poe_session *s) {
   }
 }
 
-static void tell_death(poe_kernel *k, poe_session *s) {
+POE__COLD static void tell_death(poe_kernel *k, poe_session *s) {
   if (k->ops->destroyed && poe__is_traced(k, s, POE_TRACE_DESTROY))
     k->ops->destroyed(k->ud, s);
   POE__TRACE_OF(k, s, POE_TRACE_SESSIONS, "<ss> freeing %s", poe__label(s));

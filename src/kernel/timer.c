@@ -210,8 +210,8 @@ static int64_t due_time(poe_kernel *k, int is_alarm, int64_t when_ns) {
                  is_alarm ? clipped(when_ns) : add_clipped(now, when_ns));
 }
 
-static void tell_set(poe_kernel *k, const struct poe__timer *t,
-                     struct poe_origin origin) {
+POE__COLD static void tell_set(poe_kernel *k, const struct poe__timer *t,
+                               struct poe_origin origin) {
   int64_t now = t->is_alarm ? poe__to_epoch(k, k->now_ns) : k->now_ns;
   POE__TRACE_OF(k, t->m.dest, POE_TRACE_EVENTS,
                 "<ev> set timer %lld ``%s'' to %s in %.6fs", (long long)t->id,
