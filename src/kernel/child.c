@@ -159,7 +159,11 @@ static void link_watcher(poe_kernel *k, struct watcher *w,
 /* Is pid a child of this process, ended or not? */
 static int is_child(pid_t pid) {
   siginfo_t info;
-  return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+  int err;
+  do
+    err = waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT);
+  while (err < 0 && errno == EINTR);
+  return err == 0;
 }
 
 int poe_sig_child(poe_kernel *k, int64_t pid, poe_name *event,

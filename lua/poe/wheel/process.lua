@@ -155,7 +155,7 @@ local Reaper = {}
 
 function Reaper._start(kernel, heap)
   kernel:detach_myself()
-  kernel:sig_child(heap.pid, "ended")
+  assert(kernel:sig_child(heap.pid, "ended"))
   if heap.look then kernel:delay("look", LOOK) end
 end
 

@@ -145,7 +145,10 @@ end
 --- A conduit has failed or come to its end. That of a terminal does both with
 --- EIO, when nobody has its other side any more.
 local function failed(core, name, output, operation, code, text)
-  if core.is_pty and operation == "read" and code == "EIO" then code, text = 0, "" end
+  if core.is_pty and operation == "read" and code == "EIO"
+    and select(2, output.handle:available()) == true then
+    code, text = 0, ""
+  end
   if operation ~= "read" then name = "STDIN" end
   core:emit("error_event", operation, code, text, core.id, name)
   if core.alive and output then close_output(core, output) end
