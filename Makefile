@@ -155,6 +155,7 @@ $(OBJ)/%.o: src/%.c $(BUILD)/flags
 
 $(OBJ)/spec/%.o: spec/%.c $(BUILD)/flags
 	$(call compile,-Isrc/kernel)
+$(OBJ)/spec/oom/%.o: ALL_CFLAGS += -fno-lto
 
 # llhttp's own source is not ours to warn about.
 $(OBJ)/llhttp/%.o: $(LLHTTP_DIR)/%.c $(BUILD)/flags
