@@ -181,10 +181,10 @@ commands["yank-pop"] = function(editor)
   yank(editor, last[1])
 end
 
---- The last word of the line before; again, of the one before that.
+--- The last word of the line before this one; again, of the one before that.
 commands["yank-last-arg"] = function(editor)
   local last, buffer, history = editor.was_last_arg, editor.buffer, editor.history
-  local index = (last and last.index or #history.lines + 1) - 1
+  local index = (last and last.index or history.at) - 1
   local line = history.lines[index]
   if not line then
     editor.last_arg = last
@@ -199,6 +199,7 @@ end
 -- ---- history ------------------------------------------------------------------------
 
 local function go(editor, index)
+  if index == editor.history.at then return end
   local line = editor.history:go(index, editor.buffer:text())
   if not line then return editor:bell() end
   editor:show_line(line)
@@ -224,7 +225,7 @@ end
 local function search(editor, step)
   local buffer, history = editor.buffer, editor.history
   local at, text = buffer.at, buffer:text(0, buffer.at)
-  local index = history:search(text, history.at + step, step, true, buffer:text())
+  local index = history:find(text, history.at + step, step, buffer:text())
   if not index then return editor:bell() end
   go(editor, index)
   buffer.at = at

@@ -52,21 +52,16 @@ function History:go(index, text)
   return self:line(index)
 end
 
---- The next line from `from` in a direction in which `text` is found.
+--- The next line from `from` in a direction that begins with `text`.
 ---@param text string
 ---@param from integer  the first line that counts
 ---@param step 1|-1
----@param is_prefix? boolean  only at the beginning
----@param is_other? string  but not this very line
+---@param other string  but not this very line
 ---@return integer? index
----@return integer? position  in bytes
-function History:search(text, from, step, is_prefix, is_other)
+function History:find(text, from, step, other)
   for index = from, step < 0 and 1 or #self.lines, step do
     local line = self:line(index)
-    local position = line:find(text, 1, true)
-    if position and (position == 1 or not is_prefix) and line ~= is_other then
-      return index, position
-    end
+    if line:sub(1, #text) == text and line ~= other then return index end
   end
 end
 

@@ -26,35 +26,62 @@ function Search:prompt()
     self.step < 0 and "reverse-" or "", self.text)
 end
 
---- Shows the next line that has the text, counted from the one at `index`.
-local function find(self, editor, index)
-  local history = editor.history
-  local is_other = index ~= history.at and editor.buffer:text() or nil
-  local found, position = history:search(self.text, index, self.step, false,
-    is_other)
-  self.has_failed = not found
-  if not found then return editor:bell() end
-  if found ~= history.at then
-    editor:show_line(history:go(found, editor.buffer:text()))
+--- Where in a line the text begins: the last place up to `limit` or, forwards,
+--- the first one from there on.
+local function place(line, text, step, limit)
+  if step > 0 then return (line:find(text, limit, true)) end
+  local found
+  local at = line:find(text, 1, true)
+  while at and at <= limit do
+    found = at
+    at = line:find(text, at + 1, true)
   end
-  editor:set_offset(position - 1)
+  return found
+end
+
+--- The next line that has it, and where. The line that is shown counts up to
+--- `limit`, or from there on; lines that are the same as it do not.
+local function next_match(self, editor, limit)
+  local history, step = editor.history, self.step
+  local index, shown = history.at, editor.buffer:text()
+  local at = place(shown, self.text, step, limit)
+  while not at do
+    index = index + step
+    if index < 1 or index > #history.lines + 1 then return nil end
+    local line = history:line(index)
+    at = line ~= shown and place(line, self.text, step, step < 0 and #line or 1)
+  end
+  return index, at
+end
+
+--- Shows the next match, with the cursor on it.
+local function find(self, editor, limit)
+  local history = editor.history
+  local index, at = next_match(self, editor, limit)
+  self.has_failed = not index
+  if not index then return editor:bell() end
+  if index ~= history.at then
+    editor:show_line(history:go(index, editor.buffer:text()))
+  end
+  editor:set_offset(at - 1)
 end
 
 local function again(self, editor, step)
+  local offset = editor.buffer:offset()
   self.step = step
-  if self.text == "" then
-    self.text = editor.last_search or ""
-    if self.text == "" then return end
+  if self.text ~= "" then
+    return find(self, editor, step < 0 and offset or offset + 2)
   end
-  find(self, editor, editor.history.at + step)
+  self.text = editor.last_search or ""
+  if self.text ~= "" then find(self, editor, offset + 1) end
 end
 
 local function restart(self, editor)
-  local history = editor.history
-  editor:show_line(history:go(self.from_line, editor.buffer:text()))
+  local line = editor.history:go(self.from_line, editor.buffer:text())
+  editor:show_line(line)
   editor.buffer.at = self.from_at
   self.has_failed = false
-  if self.text ~= "" then find(self, editor, history.at) end
+  if self.text ~= "" then find(self, editor, editor.buffer:offset() + 1) end
 end
 
 local KEYS = {
@@ -85,7 +112,7 @@ function Search:key(editor, key, raw)
     return true
   elseif editor:is_text(key, raw) then
     self.text = self.text .. raw
-    find(self, editor, editor.history.at)
+    find(self, editor, editor.buffer:offset() + 1)
     return true
   end
   if self.text ~= "" then editor.last_search = self.text end
