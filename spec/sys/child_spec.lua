@@ -182,7 +182,7 @@ describe("spawn", function()
         :format(sys.getpid())))
       return list:read "a"
     end
-    local before = children() -- other specs may have left some
+    local others = children() -- that other specs may have left
     local function fails(code, text, options)
       options.program = options.program or "true"
       local value, message, got = sys.spawn(options)
@@ -195,7 +195,7 @@ describe("spawn", function()
     fails("ENOENT", "nobody-at-all", { user = "nobody-at-all" })
     fails("ENOENT", "nobody-at-all", { group = "nobody-at-all" })
     fails("ENOENT", "4711", { user = 4711 })
-    assert.equal(before, children())
+    assert.equal(others, children())
   end)
 
   it("answers EMFILE when there is no descriptor left for its pipe", function()
