@@ -31,6 +31,7 @@ describe("Text", function()
     assert.same({ "a", "\xFF", "\xC3", "b", "\xE4", "\xB8", "\xC0", "\x80" },
       Text.split "a\xFF\xC3b\xE4\xB8\xC0\x80")
     assert.same({ "\xED", "\xA0", "\x80" }, Text.split "\xED\xA0\x80")
+    assert.same({ "ö", "\xB8", "中", "\x80" }, Text.split "ö\xB8中\x80")
   end)
 
   it("has marks of their own where nothing can have them", function()
@@ -45,7 +46,7 @@ describe("Text", function()
       ["\n"] = { "^J", 2 }, ["\xFF"] = { "\\xFF", 4 },
       ["\u{9B}"] = { "\\x9B", 4 }, ["é"] = { "é", 1 },
       ["e\u{301}"] = { "e\u{301}", 1 }, ["中"] = { "中", 2 },
-      ["\u{301}"] = { "\u{301}", 0 },
+      ["\u{301}\u{302}"] = { "\u{25CC}\u{301}\u{302}", 1 },
     } do
       assert.same(shown, { Text.show(unit) })
     end

@@ -78,17 +78,22 @@ local function remember(self)
   self.typed = 0
 end
 
---- The units beside the change are split anew: a mark joins what is before it.
+--- The units beside the change are split anew: a mark joins what is before it,
+--- and stray bytes, four at most, may be a character now.
 local function splice(self, from, to, new)
   local units = self.units
-  local first, last = math.max(from, 1), math.min(to + 1, #units)
-  local middle = Text.split((units[from] or "") .. new)
-  local at = first - 1 + #middle
-  if last > to then Text.split(units[last], middle) end
+  local first, last = math.max(from - 2, 1), math.min(to + 3, #units)
+  local before = concat(units, "", first, from)
+  local middle = Text.split(before .. new .. concat(units, "", to + 1, last))
   local tail = move(units, last + 1, #units, 1, {})
   for i = #units, first, -1 do units[i] = nil end
   move(middle, 1, #middle, first, units)
   move(tail, 1, #tail, #units + 1, units)
+  local left, at = #before + #new, first - 1
+  while left > 0 do
+    at = at + 1
+    left = left - #units[at]
+  end
   return at
 end
 

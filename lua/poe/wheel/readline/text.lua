@@ -3,6 +3,8 @@
 -- UTF-8 and the marks that combine with it, or one byte that is no UTF-8.
 local width = require "poe.wheel.readline.width"
 
+local NOTHING = "\u{25CC}" -- a dotted circle: what marks without a letter are on
+
 local byte, find, sub = string.byte, string.find, string.sub
 
 ---@class poe.wheel.readline.text
@@ -10,10 +12,10 @@ local text = {}
 
 --- Where the character that begins at `i` ends, and its code; nil if it is none.
 local function character(s, i)
-  if utf8.len(s, i, i) == 1 then
-    local last = utf8.offset(s, 2, i) - 1
-    return last, utf8.codepoint(s, i)
-  end
+  if utf8.len(s, i, i) ~= 1 then return nil end
+  local code = utf8.codepoint(s, i)
+  local size = code < 0x80 and 1 or code < 0x800 and 2 or code < 0x10000 and 3 or 4
+  return i + size - 1, code
 end
 
 --- Whether a unit can have marks: it is no control character and no stray byte.
@@ -58,7 +60,9 @@ function text.show(unit)
   if first < 128 then return "^" .. string.char(first ~ 64), 2 end
   local last, code = character(unit, 1)
   if not last or code < 0xA0 then return ("\\x%02X"):format(code or first), 4 end
-  return unit, width.of(code)
+  local columns = width.of(code)
+  if columns == 0 then return NOTHING .. unit, 1 end
+  return unit, columns
 end
 
 --- The columns of a text that has no control characters.
