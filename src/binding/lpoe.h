@@ -59,7 +59,8 @@ enum lpoe_flag {
   LPOE_OPT_DEFAULT = 8,
   LPOE_SPECIAL = 16, /* has options that are kept in its slot */
   LPOE_PENDING = 32, /* ... and that the kernel does not know yet */
-  LPOE_LIMITED = 64  /* max_events is one of them */
+  LPOE_LIMITED = 64, /* max_events is one of them */
+  LPOE_SHARED = 128  /* its table of states may be another's too */
 };
 
 struct lpoe_slot {
@@ -119,6 +120,8 @@ struct lpoe {
   int knows_places; /* there may be some */
   unsigned char function_type; /* Lua's mark of one written in Lua */
   poe_name *n_default, *n_anon;
+  uint32_t model; /* slot of the session created last */
+  int model_size; /* its states; 0: there is none, or it cannot be shared */
   uint32_t memory_slot; /* where an exception lies that needs no memory */
   const struct poe_frame *default_frame; /* the handler running is _default */
   size_t postbacks;          /* open ones */
@@ -287,8 +290,12 @@ void lpoe_set_state(struct lpoe *P, lua_State *L, poe_session *s,
                     poe_name *event);
 /* Push the table of states made of inline_states, object_states and
    package_states, each nil or a table, at index `groups` and the two above.
-   Raises for what is wrong in them, and lets their names go again. */
-void lpoe_push_states(struct lpoe *P, lua_State *L, int groups);
+   Raises for what is wrong in them, and lets their names go again.  The result
+   is whether it is the table of the session created last. */
+int lpoe_push_states(struct lpoe *P, lua_State *L, int groups);
+/* The session of this slot has them now: the model of the next one. */
+void lpoe_has_states(struct lpoe *P, lua_State *L, uint32_t slot, int groups,
+                     int is_shared);
 /* Let go the names of the table of states on top.  Does not raise. */
 void lpoe_drop_states(struct lpoe *P, lua_State *L);
 

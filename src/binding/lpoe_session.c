@@ -335,7 +335,7 @@ int lpoe_session_create(lua_State *L) {
   struct lpoe *P = lpoe_upvalue(L);
   read_parameters(L);
   check_options(L);
-  lpoe_push_states(P, L, AT_INLINE);
+  int is_shared = lpoe_push_states(P, L, AT_INLINE);
   if (lua_isnil(L, AT_HEAP)) {
     lua_newtable(L);
     lua_replace(L, AT_HEAP);
@@ -344,6 +344,7 @@ int lpoe_session_create(lua_State *L) {
   lua_pushvalue(L, AT_STATES);
   lua_pushvalue(L, AT_HEAP);
   uint32_t slot = fill_slot(P, L);
+  lpoe_has_states(P, L, slot, AT_INLINE, is_shared);
   apply_options(P, L, slot);
   return start(P, L, slot, nargs);
 }
@@ -404,6 +405,7 @@ static void empty_slot(struct lpoe *P, uint32_t slot) {
   lua_Integer i = (lua_Integer)slot + 1;
   lua_rawgeti(A, LPOE_AT_STATES, i);
   lpoe_drop_states(P, A);
+  if (slot == P->model) P->model_size = 0;
   lua_pop(A, 1);
   lua_pushboolean(A, 0);
   lua_rawseti(A, LPOE_AT_STATES, i);

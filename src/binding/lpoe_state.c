@@ -5,6 +5,10 @@
  * A session's states are a table by name id; each entry is one reference of
  * its name.  A handler is a function, or {object, method} for a method that is
  * looked up when the event comes.
+ *
+ * A program makes many sessions of a kind.  One whose handlers are those of
+ * the session created before it shares its table, until one of them changes:
+ * whoever may share copies the table first.  Each holds the names for itself.
  */
 #include "lpoe.h"
 
@@ -15,6 +19,27 @@ static void push_states(struct lpoe *P, lua_State *L, const poe_session *s) {
   lua_rawgeti(L, -1, (lua_Integer)lpoe_slot_of(s) + 1);
   lua_replace(L, -3);
   lua_pop(L, 1);
+}
+
+/* [states, handler]: a table of the session's own in place of a shared one. */
+static void unshare(struct lpoe *P, lua_State *L, uint32_t slot) {
+  int states = lua_gettop(L) - 1;
+  if (!(P->slot[slot].flags & LPOE_SHARED)) return;
+  luaL_checkstack(L, 6, NULL);
+  lua_newtable(L);
+  lua_pushnil(L);
+  while (lua_next(L, states)) {
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, states + 2);
+  }
+  lpoe_push_kernel(L);
+  lua_getiuservalue(L, -1, LPOE_UV_STATES);
+  lua_pushvalue(L, states + 2);
+  lua_rawseti(L, -2, (lua_Integer)slot + 1);
+  lua_pop(L, 2);
+  lua_replace(L, states);
+  P->slot[slot].flags &= (uint8_t)~LPOE_SHARED;
 }
 
 /* [states, handler] -> [states]: under the event's id. */
@@ -31,8 +56,11 @@ static void put_state(struct lpoe *P, lua_State *L, poe_name *event) {
 
 void lpoe_set_state(struct lpoe *P, lua_State *L, poe_session *s,
                     poe_name *event) {
+  uint32_t slot = lpoe_slot_of(s);
   push_states(P, L, s);
   lua_insert(L, -2);
+  unshare(P, L, slot);
+  if (P->model == slot) P->model_size = 0;
   if (P->slot[lpoe_slot_of(s)].flags & LPOE_OPT_DEBUG) {
     int known = lua_rawgeti(L, -2, poe_name_id(event)) != LUA_TNIL;
     lua_pop(L, 1);
@@ -162,14 +190,91 @@ static int build_states(lua_State *L) {
   return 0;
 }
 
-void lpoe_push_states(struct lpoe *P, lua_State *L, int groups) {
+/* ---- create: sharing ------------------------------------------------------------------ */
+
+static poe_name *name_at(struct lpoe *P, lua_State *L, int key) {
+  size_t len;
+  if (lua_type(L, key) != LUA_TSTRING) return NULL;
+  const char *text = lua_tolstring(L, key, &len);
+  return poe_name_find(P->k, text, len);
+}
+
+/* Let go the first n names of inline_states, at index `group`. */
+static void drop_names(struct lpoe *P, lua_State *L, int group, int n) {
+  lua_pushnil(L);
+  while (n-- > 0 && lua_next(L, group)) {
+    poe_name_unref(P->k, name_at(P, L, -2));
+    lua_pop(L, 1);
+  }
+}
+
+/* [.., name, handler]: as in these states?  Then the name is held. */
+static int hold_state(struct lpoe *P, lua_State *L, int states) {
+  poe_name *name = name_at(P, L, -2);
+  if (!name) return 0;
+  lua_rawgeti(L, states, poe_name_id(name));
+  int is_same = lua_rawequal(L, -1, -2);
+  lua_pop(L, 1);
+  if (is_same) poe_name_ref(name);
+  return is_same;
+}
+
+/* Push the table of the session created last, if these inline_states are just
+   what it holds.  Allocates nothing, so the session stays. */
+static int push_shared(struct lpoe *P, lua_State *L, int group) {
+  int n = 0;
+  lpoe_push_kernel(L);
+  lua_getiuservalue(L, -1, LPOE_UV_STATES);
+  lua_rawgeti(L, -1, (lua_Integer)P->model + 1);
+  lua_replace(L, -3);
+  lua_pop(L, 1);
+  int states = lua_gettop(L);
+  lua_pushnil(L);
+  while (lua_next(L, group) && hold_state(P, L, states)) {
+    n++;
+    lua_pop(L, 1);
+  }
+  int is_whole = lua_gettop(L) == states && n == P->model_size;
+  lua_settop(L, states);
+  if (is_whole) {
+    P->slot[P->model].flags |= LPOE_SHARED;
+    return 1;
+  }
+  drop_names(P, L, group, n);
+  lua_settop(L, states - 1);
+  return 0;
+}
+
+static int is_inline(lua_State *L, int groups) {
+  return !lua_isnil(L, groups) && lua_isnil(L, groups + 1) &&
+         lua_isnil(L, groups + 2);
+}
+
+void lpoe_has_states(struct lpoe *P, lua_State *L, uint32_t slot, int groups,
+                     int is_shared) {
+  if (is_shared) {
+    P->slot[slot].flags |= LPOE_SHARED;
+  } else {
+    P->model_size = 0;
+    if (is_inline(L, groups)) {
+      lua_pushnil(L);
+      for (; lua_next(L, groups); lua_pop(L, 1)) P->model_size++;
+    }
+  }
+  P->model = slot;
+}
+
+int lpoe_push_states(struct lpoe *P, lua_State *L, int groups) {
+  luaL_checkstack(L, 8, NULL);
+  if (P->model_size && is_inline(L, groups) && push_shared(P, L, groups))
+    return 1;
   lua_newtable(L);
   int states = lua_gettop(L);
   lua_pushcfunction(L, build_states);
   lua_pushlightuserdata(L, P);
   for (int i = 0; i < 3; i++) lua_pushvalue(L, groups + i);
   lua_pushvalue(L, states);
-  if (lua_pcall(L, 5, 0, 0) == LUA_OK) return;
+  if (lua_pcall(L, 5, 0, 0) == LUA_OK) return 0;
   lua_insert(L, -2);
   lpoe_drop_states(P, L);
   lua_pop(L, 1);
@@ -178,5 +283,5 @@ void lpoe_push_states(struct lpoe *P, lua_State *L, int groups) {
     lua_insert(L, -2);
     lua_concat(L, 2);
   }
-  lua_error(L);
+  return lua_error(L);
 }
