@@ -112,6 +112,20 @@ describe("Every wheel", function()
     assert.same({ "gone" }, log)
   end)
 
+  it("goes after its session, whatever is asserted", function()
+    poe.configure { assert = { default = true } }
+    local wheel
+    run {
+      _start = function(kernel)
+        wheel = Ticker.new { tick_event = "tick" }
+        kernel:signal(kernel.session, "TERM")
+      end,
+      tick = function() end,
+    }
+    wheel:destroy()
+    assert.same({ "gone" }, log)
+  end)
+
   it("can be destroyed by another session", function()
     run { _start = function()
       local wheel = Ticker.new { tick_event = "tick" }

@@ -162,6 +162,7 @@ describe("Run", function()
         end
         heap.wheel:kill()
       end,
+      failed = function() end,
       exited = finish,
     })
     assert.equal("ENOBUFS", code)

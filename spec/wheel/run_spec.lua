@@ -166,16 +166,21 @@ describe("Run", function()
     end)
 
     it("waits for output that is paused", function()
-      local log = scenario({ program = "echo one" }, {
-        begin = function(kernel, heap)
-          heap.wheel:pause_stdout()
-          kernel:sig_child(heap.wheel:PID(), "watched")
-        end,
-        watched = function(kernel) helper.later(kernel, "resume") end,
-        resume = function(_, heap) heap.wheel:resume_stdout() end,
-      })
-      assert.same({ "watched(CHLD, PID, 0)", "stdout(one, #)",
-        "failed(read, 0, , #, STDOUT)", "closed(#)", "exited(0, nil, PID, #)" }, log)
+      for _, name in ipairs { "stdout", "stderr" } do
+        local log = scenario({ program = "echo one >/dev/" .. name,
+          stdout_event = name == "stdout" and name,
+          stderr_event = name == "stderr" and name }, {
+          begin = function(kernel, heap)
+            heap.wheel["pause_" .. name](heap.wheel)
+            kernel:sig_child(heap.wheel:PID(), "watched")
+          end,
+          watched = function(kernel) helper.later(kernel, "resume") end,
+          resume = function(_, heap) heap.wheel["resume_" .. name](heap.wheel) end,
+        })
+        assert.same({ "watched(CHLD, PID, 0)", name .. "(one, #)",
+          ("failed(read, 0, , #, %s)"):format(name:upper()), "closed(#)",
+          "exited(0, nil, PID, #)" }, log)
+      end
     end)
 
     it("keeps the session alive, but not one that did not ask", function()

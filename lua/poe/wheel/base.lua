@@ -87,10 +87,19 @@ local last_id = 0
 -- Which core a handle belongs to.
 local owners = setmetatable({}, { __mode = "k" })
 
+--- Whether there still is a session to send events to. Asking for one that has
+--- gone is no mistake here, whatever is asserted.
+---@return boolean
+function Core:has_session()
+  local ok, session = pcall(kernel.ID_id_to_session, kernel, self.session_id)
+  return ok and session ~= nil
+end
+
 --- Calls `fn(...)` in the wheel's session, whichever is active.
 ---@return any ...  what it returned; nil, message, "ESRCH" if the session has gone
 function Core:inside(fn, ...)
   if kernel.session == self.session then return fn(...) end
+  if not self:has_session() then return nil, "ESRCH: the session has gone", "ESRCH" end
   return kernel:call(self.session, self.states["do"], fn, ...)
 end
 

@@ -129,7 +129,7 @@ end
 --- Without its session a wheel is as good as gone, but the process would wait
 --- for it until it is collected.
 local function look_after(core)
-  if not kernel:ID_id_to_session(core.session_id) then core:destroy() end
+  if not core:has_session() then core:destroy() end
 end
 
 --- After an output has ended: close_event comes with the last one.
