@@ -76,8 +76,9 @@ end
 ---@field alive boolean  false once it was destroyed
 ---@field events table<string, string?>  names, by option: "input_event"
 ---@field states table<string, string>  names of its states, by their suffix
----@field timers table<string, integer>  IDs of its timers, by suffix of state
----@field posted table<string, true?>  deferred events under way
+---@field lazy? table<string, fun(core, ...)>  what else may be deferred or delayed
+---@field timers? table<string, integer>  IDs of its timers, by suffix of state
+---@field posted? table<string, true?>  deferred events under way
 ---@field handles table<any, boolean>
 local Core = {}
 Core.__index = Core
@@ -150,11 +151,24 @@ function Core:deferred(suffix, handler)
   end)
 end
 
+-- Most wheels never need most of their states: those in core.lazy are added by the
+-- first `defer` or `delay`.
+local function add_lazy(self, suffix, add)
+  if self.states[suffix] then return end
+  local handler = self.lazy[suffix]
+  add(self, suffix, function(...) return handler(self, ...) end)
+end
+
 --- Posts an event to a deferred state; one, until it has come. In any session.
 ---@param suffix string
 function Core:defer(suffix)
-  if self.posted[suffix] or not self.alive then return end
-  self.posted[suffix] = kernel:post(self.session, self.states[suffix])
+  local posted = self.posted or {}
+  if posted[suffix] or not self.alive then return end
+  if not self.states[suffix] then
+    self:inside(add_lazy, self, suffix, self.deferred)
+  end
+  posted[suffix] = kernel:post(self.session, self.states[suffix])
+  self.posted = posted
 end
 
 --- Adds a state for `delay`.
@@ -173,10 +187,17 @@ end
 ---@param seconds? number
 ---@param ... any  for its handler
 function Core:delay(suffix, seconds, ...)
-  local id = self.timers[suffix]
-  if id then kernel:alarm_remove(id) end
-  self.timers[suffix] = self.alive and seconds
-    and kernel:delay_set(self.states[suffix], seconds, ...) or nil
+  local timers = self.timers
+  local id = timers and timers[suffix]
+  if id then
+    kernel:alarm_remove(id)
+    timers[suffix] = nil
+  end
+  if not seconds or not self.alive then return end
+  add_lazy(self, suffix, self.timer)
+  timers = timers or {}
+  timers[suffix] = kernel:delay_set(self.states[suffix], seconds, ...)
+  self.timers = timers
 end
 
 --- Makes the wheel the owner of a handle.
@@ -200,10 +221,11 @@ end
 -- _default does not get it.
 local function leave(self)
   if self.class.on_leave then self.class.on_leave(self) end
-  for suffix in pairs(self.timers) do self:delay(suffix) end
+  for suffix in pairs(self.timers or {}) do self:delay(suffix) end
   for handle in pairs(self.handles) do kernel:select(handle) end
+  local posted = self.posted or {}
   for suffix in pairs(self.states) do
-    if not self.posted[suffix] then remove_state(self, suffix) end
+    if not posted[suffix] then remove_state(self, suffix) end
   end
 end
 
@@ -334,7 +356,7 @@ function Base.core(class, given)
   local core = setmetatable({
     id = last_id, name = ("%s(%d)"):format(class.__name, last_id),
     class = class, session = session, session_id = session:ID(), alive = true,
-    events = {}, states = {}, timers = {}, posted = {}, handles = {},
+    events = {}, states = {}, handles = {},
   }, Core)
   for option in pairs(class.event_kinds) do core.events[option] = checked[option] end
   core:state("do", execute)

@@ -54,8 +54,19 @@ local flow = {}
 
 -- ---- the end of a direction ---------------------------------------------------------
 
+--- Like POE's, a wheel that only writes keeps its session alive, too.
+local function hold(core)
+  if not core.output or core.states.write then return true end
+  local name = core:state("write", function() return flow.flush(core) end)
+  local ok, message, code = kernel:select_write(core.output, name)
+  if not ok then return nil, message, code end
+  kernel:select_pause_write(core.output)
+  return true
+end
+
 function flow.end_input(core)
   if not core.input then return end
+  hold(core)
   kernel:select_read(core.input)
   core.input, core.is_reading = nil, false
 end
@@ -76,11 +87,11 @@ end
 --- That is closed after the event, so that the handler can still ask it.
 function flow.fail(core, operation, message, code)
   local is_shared = core.input == core.output
+  if is_shared or operation == "write" then end_output(core) end
   if is_shared or operation == "read" then
     core.is_deaf = true
     flow.end_input(core)
   end
-  if is_shared or operation == "write" then end_output(core) end
   core:report(operation, message, code)
   settle(core)
 end
@@ -89,9 +100,11 @@ end
 
 --- Watches for room to write, or not.
 local function wait_for_room(core, wanted)
-  if wanted == core.is_writing then return end
+  if wanted == (core.is_writing or false) then return end
   core.is_writing = wanted
   if wanted then
+    local ok, message, code = hold(core)
+    if not ok then return flow.fail(core, "write", message, code) end
     kernel:select_resume_write(core.output)
     core.written_before = core.written
     if core.stall_timeout then core:delay("stall", core.stall_timeout) end
@@ -348,7 +361,7 @@ function flow.update_input(core)
   local wanted = not core.is_paused and core.events.input_event ~= nil
   set_handler(core)
   if wanted and core.has_rest then core:defer "input" end
-  if not core.input or wanted == core.is_reading then return end
+  if not core.input or wanted == (core.is_reading or false) then return end
   core.is_reading = wanted
   if not wanted then
     kernel:select_pause_read(core.input)
@@ -359,38 +372,28 @@ end
 
 -- ---- the beginning and the end --------------------------------------------------------
 
-local function add_states(core)
-  core:state("read", short_way(core))
-  core:state("write", function() flush(core) end)
-  core:deferred("input", function() flow.deliver(core) end)
-  core:deferred("output", function() write_out(core) end)
-  core:deferred("refuse", function() flow.fail(core, "write", table.unpack(core.refusal)) end)
-  core:timer("stall", function() check_stall(core) end)
-end
+-- What is deferred or delayed.
+local LAZY = {
+  input = flow.deliver, output = write_out, stall = check_stall,
+  refuse = function(core)
+    flow.fail(core, "write", table.unpack(core.refusal))
+  end,
+}
 
---- Like POE's, a wheel that only writes keeps its session alive, too.
 local function watch(core)
-  local ok, message, code
-  if core.output then
-    ok, message, code = kernel:select_write(core.output, core.states.write)
-    if not ok then return nil, message, code end
-    kernel:select_pause_write(core.output)
-  end
-  if core.input and core.events.input_event then
-    ok, message, code = kernel:select_read(core.input, core.states.read)
-    if not ok then return nil, message, code end
-    core.is_reading = true
-  end
+  if not core.input or not core.events.input_event then return hold(core) end
+  local ok, message, code = kernel:select_read(core.input, core.states.read)
+  if not ok then return nil, message, code end
+  core.is_reading = true
   return true
 end
 
+-- There may be thousands of wheels: what is nil is not in their tables.
 local function reset(core)
-  core.delivery = delivery_of(core)
-  core.is_delivering, core.has_rest, core.is_deaf = false, false, false
-  core.is_paused, core.is_reading, core.is_writing = false, false, false
-  core.is_high, core.is_high_new, core.is_ending = false, false, false
+  core.is_delivering, core.was_active = false, false
   core.left, core.written = core.driver:get_out_octets_buffered(), 0
-  core.was_active = false
+  core.delivery = delivery_of(core)
+  core.lazy = LAZY
   set_handler(core)
   flow.use_filters(core)
 end
@@ -403,7 +406,7 @@ end
 ---@return string? code
 function flow.start(core)
   reset(core)
-  add_states(core)
+  core:state("read", short_way(core))
   local ok, message, code = watch(core)
   if not ok then return nil, message, code end
   if core.input then core:own(core.input) end
