@@ -108,6 +108,7 @@ describe("Every wheel", function()
       end,
       tick = function() end,
     }
+    poe.configure { assert = { default = true } }
     wheel:destroy()
     assert.same({ "gone" }, log)
   end)

@@ -27,7 +27,9 @@ describe("doc/wheels.md", function()
     local printed = {}
     local env = setmetatable({
       print = function(...)
-        printed[#printed + 1] = table.concat({ ... }, " ")
+        local texts = table.pack(...)
+        for i = 1, texts.n do texts[i] = tostring(texts[i]) end
+        printed[#printed + 1] = table.concat(texts, " ")
       end,
     }, { __index = _G })
     for code in text:gmatch "```lua\n(.-)```" do

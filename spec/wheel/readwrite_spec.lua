@@ -474,6 +474,20 @@ describe("ReadWrite", function()
       poe.run()
     end)
 
+    it("at its making, when there is no descriptor for a duplicate", function()
+      helper.assert_prints("EMFILE\n0", [[
+        local ReadWrite = require "poe.wheel.readwrite"
+        local poe, sys = require "poe", require "poe.sys"
+        poe.session.create { inline_states = { _start = function()
+          local held = {}
+          for i = 1, 40 do held[i] = sys.dup(0) end
+          print(select(3, ReadWrite.new { handle = io.stdin, input_event = "x" }))
+          print(require("poe.core").census().selects)
+        end } }
+        poe.run()
+      ]], { environment = "prlimit --nofile=40" })
+    end)
+
     it("with what the system says", function()
       local full = keep(assert(sys.open("/dev/full", "w")))
       assert.same({ "failed(write, ENOSPC, No space left on device, #)" },

@@ -237,12 +237,18 @@ function Core:close_handles()
   end
 end
 
+-- With assertions on, asking for a session that has gone raises.
+local function has_session(self)
+  local ok, session = pcall(kernel.ID_id_to_session, kernel, self.session_id)
+  return ok and session ~= nil
+end
+
 --- Ends the wheel: no event of it is sent from now on.
 ---@param keeps_handles? boolean  unwatched, but left open
 function Core:destroy(keeps_handles)
   if not self.alive then return end
   self.alive, self.events = false, {}
-  self:inside(leave, self)
+  if has_session(self) then self:inside(leave, self) end
   if keeps_handles then
     for handle in pairs(self.handles) do self:disown(handle) end
   else
