@@ -522,6 +522,29 @@ TEST(a_long_line_of_descendants_is_freed_without_recursion) {
   host_close();
 }
 
+static void watch_x(void) { ASSERT_EQ(do_sig("X", "sig", NONE), 0); }
+static void forget_x(void) { do_unsig("X"); }
+static void be_named(void) { do_alias("named"); }
+
+/* Two that are alike in their lower 32 bits are two. */
+TEST(ids_go_on_past_32_bits) {
+  host_open();
+  on(0, "sig", NULL);
+  ASSERT_EQ(start(1), 1);
+  host.k->last_id = UINT64_C(1) << 32;
+  ASSERT_EQ(start(2), (UINT64_C(1) << 32) + 1);
+  as(1, watch_x);
+  as(2, watch_x);
+  as(2, be_named);
+  as(1, forget_x);
+  ASSERT_EQ(do_signal(0, "X", NONE), 0);
+  ASSERT_EQ(do_slice(), 1);
+  ASSERT_LOG("2 sig X");
+  ASSERT_TRUE(poe_session_find(host.k, (UINT64_C(1) << 32) + 1) == by(2));
+  poe_kernel_stop(host.k);
+  end();
+}
+
 /* ---- labels ------------------------------------------------------------------------------- */
 
 static void be_worker(void) { do_alias("worker"); }
