@@ -23,8 +23,8 @@ local SCRIPTS = {
   "spec/strain/fault/timers.lua", "spec/strain/fault/pipe.lua",
   "spec/strain/fault/tcp.lua", "spec/strain/fault/datagram.lua",
   "spec/strain/fault/child.lua", "spec/strain/fault/run.lua",
-  "spec/strain/fault/signal.lua",
-  "spec/strain/fault/files.lua", "examples/tick.lua 3 0.01",
+  "spec/strain/fault/signal.lua", "spec/strain/fault/files.lua",
+  "spec/strain/fault/wheels.lua", "examples/tick.lua 3 0.01",
   "examples/pingpong.lua 2", "examples/forkers.lua 2 1000",
   "examples/supervisor.lua",
 }
