@@ -63,8 +63,9 @@ describe("A terminal of tty_open", function()
   it("tells when it takes bytes", function()
     local tty <close> = assert(sys.tty_open(slave))
     assert.is_true(sys.tty_wait(tty, 0))
-    while tty:write(("x"):rep(1000)) do end
-    assert.is_false(sys.tty_wait(tty, 0.01))
+    repeat -- the system makes room as it moves bytes on, until the master is full
+      while tty:write(("x"):rep(1000)) do end
+    until not sys.tty_wait(tty, 0.01)
     assert.error_matches(function() sys.tty_wait(tty, 61) end, "not in 0..60")
     sys.tty_restore(tty)
   end)
