@@ -353,7 +353,8 @@ describe("Run", function()
 
     it("runs with another priority and as another user", function()
       local now = tonumber(output_of { program = "nice" })
-      assert.equal(now + 2, tonumber(output_of { program = "nice", priority = 2 }))
+      assert.equal(math.min(now + 2, 19),
+        tonumber(output_of { program = "nice", priority = 2 }))
       if output_of { program = "id -u" } ~= "0\n" then return end
       local name = output_of { program = "id -nu 65534" }:match "%S+"
       assert.equal("65534 65534\n",
