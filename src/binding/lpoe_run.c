@@ -86,7 +86,7 @@ static int kernel_has_forked(lua_State *L) {
    on as the parent. */
 static void end_child(struct lpoe *P, int err) {
   poe_log(P->k, "!!! the child of a fork ends: it cannot open a loop: %s",
-          strerror(err));
+          err == POE_ELOOP ? "the bridge failed" : strerror(err));
   _exit(EXIT_FAILURE);
 }
 
