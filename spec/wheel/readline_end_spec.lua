@@ -57,6 +57,16 @@ describe("ReadLine", function()
       end)
     end)
 
+    it("with all that was to be written", function()
+      run({ given = { put_mode = "after" } }, function(self, wheel)
+        wheel:get "> "
+        wheel:put("one", "two")
+        self:sees "> |"
+        wheel:destroy()
+        self:sees ">\none\ntwo\n|"
+      end)
+    end)
+
     it("with no mode changed, and blocking if it was", function()
       local master, slave, path = assert(sys.openpty())
       local fd = next_descriptor()

@@ -24,15 +24,16 @@ local SCRIPT = [[
         heap.wheel:get()
         return kernel:delay("kill", 0.01)
       end
-      if line == "fork" then
-        local pid = kernel:fork()
-        if pid == 0 then os.exit(0, true) end
-        kernel:sig_child(pid, "forked")
-      end
+      if line == "fork" then kernel:yield "fork" end
       heap.wheel:put("got " .. (line or why))
       heap.wheel:get()
     end,
     kill = function() require "poe.sys".kill(require "poe.sys".getpid(), "TERM") end,
+    fork = function(kernel)
+      local pid = kernel:fork()
+      if pid == 0 then os.exit(0, true) end
+      kernel:sig_child(pid, "forked")
+    end,
     forked = function(_, heap) heap.wheel:put "child has gone" end,
   } }
   poe.run()
@@ -106,7 +107,8 @@ describe("ReadLine in a process", function()
     start [["$POE" "$0"]]
     sees "> |"
     local edited = modes()
-    type_line("fork", "child has gone\n> |")
+    type_line("fork", "> fork\ngot fork\nchild has gone\n> |")
+    assert.is_true(vt.modes["2004"])
     assert.equal(edited, modes())
     type_line("exit", "> exit\n|")
   end)

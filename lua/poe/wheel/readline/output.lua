@@ -31,7 +31,7 @@ end
 --- Prepares a core whose field `output` is an open handle. In its session.
 ---@param core poe.wheel.core
 function output.start(core)
-  core.driver, core.is_writing = SysRW.new(), false
+  core.driver, core.is_writing, core.process = SysRW.new(), false, sys.getpid()
   core:state("write", function() flush(core) end)
 end
 
@@ -43,12 +43,14 @@ function output.write(core, bytes)
   core:inside(flush, core)
 end
 
---- Waits a little for what is left, in any session or none.
+--- Waits a little for what is left, in any session or none. What a fork has
+--- copied is its parent's to write.
 ---@param core poe.wheel.core
 function output.finish(core)
   local driver, handle = core.driver, core.output
   if not driver or core.has_no_output then return end
   core.has_no_output = true
+  if core.process ~= sys.getpid() then return end
   if sys.type(handle) and handle:is_closed() then return end
   while (driver:flush(handle) or 0) > 0 and sys.type(handle) do
     if not sys.tty_wait(handle, PATIENCE) then return end
