@@ -49,6 +49,17 @@ describe("A terminal of tty_open", function()
     end
   end)
 
+  it("may be opened twice, and is as it was when both are restored", function()
+    local one <close> = assert(sys.tty_open(slave))
+    assert.is_true(sys.tty_edit(one))
+    local edited = modes_of(path)
+    local two <close> = assert(sys.tty_open(slave))
+    assert.is_true(sys.tty_restore(one))
+    assert.equal(edited, modes_of(path))
+    assert.is_true(sys.tty_restore(two))
+    assert.equal(before, modes_of(path))
+  end)
+
   it("reads and writes like the first", function()
     local tty <close> = assert(sys.tty_open(slave))
     assert.is_true(sys.tty_edit(tty))

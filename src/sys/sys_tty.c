@@ -7,7 +7,8 @@
  * the process: at exit, when this library is unloaded, or by a signal that
  * nobody else handles.  A terminal belongs to the process that opened it: after
  * a fork only the parent restores it.  One that other processes have in the
- * foreground is left to them.
+ * foreground is left to them.  One that was opened twice is as it was found the
+ * first time, when both are restored.
  */
 #include "sys.h"
 
@@ -29,6 +30,7 @@ static struct terminal {
   volatile sig_atomic_t is_used;
   int fd;     /* its own: the object may be closed by then */
   int object; /* the object's descriptor */
+  dev_t device;
   pid_t owner;
   size_t farewell_size;
   char farewell[MAX_FAREWELL];
@@ -118,6 +120,16 @@ static void forget(struct terminal *t) {
   close(t->fd);
 }
 
+/* Another one of the same terminal, or NULL. */
+static struct terminal *find_other(dev_t device, const struct terminal *t) {
+  for (int i = 0; i < MAX_TERMINALS; i++) {
+    struct terminal *o = &terminals[i];
+    if (o != t && o->is_used && o->owner == getpid() && o->device == device)
+      return o;
+  }
+  return NULL;
+}
+
 static struct terminal *find_free(void) {
   for (int i = 0; i < MAX_TERMINALS; i++) {
     struct terminal *t = &terminals[i];
@@ -128,29 +140,40 @@ static struct terminal *find_free(void) {
 }
 
 /* A second open file for the same terminal, or -1. */
-static int open_again(int fd) {
+static int open_again(int fd, dev_t device) {
   char name[256];
-  struct stat one, two;
+  struct stat st;
   if (ttyname_r(fd, name, sizeof name) != 0) return -1;
   int again = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
   if (again < 0) return -1;
-  if (fstat(fd, &one) == 0 && fstat(again, &two) == 0 &&
-      one.st_rdev == two.st_rdev)
-    return again;
+  if (fstat(again, &st) == 0 && st.st_rdev == device) return again;
   close(again);
   return -1;
+}
+
+/* How the terminal and the open file were found. */
+static int look(int fd, struct terminal *t) {
+  struct stat st;
+  if (tcgetattr(fd, &t->modes) != 0 || fstat(fd, &st) != 0) return errno;
+  t->flags = fcntl(fd, F_GETFL);
+  if (t->flags < 0) return errno;
+  t->device = st.st_rdev;
+  const struct terminal *before = find_other(st.st_rdev, NULL);
+  if (before != NULL) t->modes = before->modes;
+  return 0;
 }
 
 /* An open file of its own, so that whoever else has the terminal does not find
    it non-blocking; if that cannot be, a duplicate. */
 static int open_terminal(struct sys_fd *s, int from, struct terminal *t) {
   struct terminal new = {.is_used = 0, .owner = getpid()};
-  if (tcgetattr(from, &new.modes) != 0) return errno;
-  new.flags = fcntl(from, F_GETFL);
-  if (new.flags < 0) return errno;
-  s->fd = open_again(from);
-  if (s->fd < 0) s->fd = fcntl(from, F_DUPFD_CLOEXEC, 0);
-  else new.flags |= O_NONBLOCK; /* its own */
+  int err = look(from, &new);
+  if (err != 0) return err;
+  s->fd = open_again(from, new.device);
+  if (s->fd < 0)
+    s->fd = fcntl(from, F_DUPFD_CLOEXEC, 0);
+  else
+    new.flags |= O_NONBLOCK; /* its own */
   if (s->fd < 0) return errno;
   new.object = s->fd;
   new.fd = fcntl(s->fd, F_DUPFD_CLOEXEC, 0);
@@ -224,7 +247,7 @@ static int tty_pause(lua_State *L) {
 static int tty_restore(lua_State *L) {
   struct terminal *t = check_terminal(L);
   if (t == NULL) return sys_fail(L, ENOTTY, NULL);
-  int err = restore(t);
+  int err = find_other(t->device, t) != NULL ? 0 : restore(t);
   forget(t);
   ignore_fatal();
   return sys_result(L, err);
