@@ -208,12 +208,24 @@ local function run_child(request, setup, theirs, report)
   perform(request.program, request.args)
 end
 
---- What the child does. It never returns.
+local function complain(err)
+  io.stderr:write("poe: ", tostring(err), "\n")
+end
+
+--- What the child does. It never returns, even without memory.
 local function be_child(...)
   local ok, err = pcall(run_child, ...)
-  if not ok then io.stderr:write("poe: ", tostring(err), "\n") end
-  io.stdout:flush()
+  if not ok then pcall(complain, err) end
+  pcall(io.stdout.flush, io.stdout)
   sys._exit(ok and 0 or FAILED)
+end
+
+--- Nothing that is raised may bring the child back to where its parent goes on.
+local Guard = {}
+Guard.__index = Guard
+
+function Guard:__close()
+  if sys.getpid() ~= self.parent then sys._exit(FAILED) end
 end
 
 --- Waits until the child begins with the function, or has said why not. One that
@@ -235,6 +247,7 @@ local function fork(request, setup, theirs)
   if not report then return nil, child_report, code end
   local reading <close> = report
   local writing <close> = child_report
+  local guard <close> = setmetatable({ parent = sys.getpid() }, Guard) -- luacheck: ignore 211
   local pid, message, failure = poe.kernel:fork()
   if not pid then return nil, message, failure end
   if pid == 0 then
