@@ -71,6 +71,23 @@ describe("Run", function()
     ]])
   end)
 
+  it("waits without haste on a virtual clock", function()
+    local status, out = helper.run_virtual [[
+      local poe = require "poe"
+      local Run = require "poe.wheel.run"
+      poe.session.create { inline_states = {
+        _start = function(_, heap)
+          heap.wheel = Run.new { program = { "sleep", "0.05" }, no_stdin = true,
+            exit_event = "exited" }
+          heap.since = poe.monotime()
+        end,
+        exited = function(_, heap) print(poe.monotime() - heap.since < 10) end,
+      } }
+      poe.run()
+    ]]
+    assert.same({ 0, "true\n" }, { status, out })
+  end)
+
   it("needs descriptors, and gives those back that were not enough", function()
     local text, kind, code = sys_fixture.run([[
       local poe = require "poe"

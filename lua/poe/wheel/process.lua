@@ -156,12 +156,17 @@ local Reaper = {}
 function Reaper._start(kernel, heap)
   kernel:detach_myself()
   assert(kernel:sig_child(heap.pid, "ended"))
+  heap.looks, heap.since = 0, os.time()
   if heap.look then kernel:delay("look", LOOK) end
 end
 
+--- On a virtual clock one look would follow the other without a pause: no more.
 function Reaper.look(kernel, heap)
   heap.look()
-  kernel:delay("look", LOOK)
+  heap.looks = heap.looks + 1
+  if os.time() - heap.since >= heap.looks * LOOK - 1 then
+    kernel:delay("look", LOOK)
+  end
 end
 
 function Reaper.ended(kernel, heap, _, _, status)
