@@ -311,8 +311,8 @@ end
 local want, name, only_loop = ...
 local found, cases = {}, {}
 for _, script in ipairs(SCRIPTS) do
-  for _, loop in ipairs(LOOPS) do
-    if (not name or script:find(name, 1, true)) and (not only_loop or loop == only_loop) then
+  for _, loop in ipairs(only_loop and { only_loop } or LOOPS) do
+    if not name or script:find(name, 1, true) then
       find_cases(script, loop, found)
     end
   end

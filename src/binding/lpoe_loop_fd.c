@@ -140,7 +140,8 @@ static int unwatch_mode(poe_loop *l, int fd, int mode, unsigned bit) {
 
 static int is_same_file(int fd, const struct watched *w) {
   struct stat st;
-  return fstat(fd, &st) == 0 && st.st_dev == w->dev && st.st_ino == w->ino;
+  if (fstat(fd, &st) < 0) return errno != EBADF; /* nobody can say */
+  return st.st_dev == w->dev && st.st_ino == w->ino;
 }
 
 static int make_always(poe_loop *l, int fd) {
