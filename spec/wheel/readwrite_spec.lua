@@ -458,6 +458,44 @@ describe("ReadWrite", function()
     end)
   end)
 
+  describe("with handles of others", function()
+    it("uses a table that reads and writes itself", function()
+      local inner, peer = keep(assert(sys.socketpair()))
+      local outer = {
+        fileno = function() return inner:fileno() end,
+        read = function(_, n)
+          local bytes, message, code = inner:read(n)
+          return bytes and bytes:upper(), message, code
+        end,
+        write = function(_, bytes, first) return inner:write(bytes:lower(), first) end,
+      }
+      assert.same({ "input(PING, #)", "flushed(#)" }, scenario(
+        { input_handle = outer, output_handle = outer }, {
+          begin = function() peer:write "ping\n" end,
+          input = function(_, heap) heap.wheel:put "PONG" end,
+          flushed = finish,
+        }))
+      assert.equal("pong\r\n", peer:read())
+      assert.is_false(inner:is_closed())
+    end)
+
+    it("uses a duplicate of LuaSocket's", function()
+      local socket = require "socket"
+      local server = assert(socket.bind("127.0.0.1", 0))
+      local _, port = server:getsockname()
+      local client = assert(socket.connect("127.0.0.1", port))
+      local accepted = assert(server:accept())
+      assert.same({ "input(ping, #)", "flushed(#)" }, scenario(
+        { input_handle = accepted, output_handle = accepted }, {
+          begin = function() client:send "ping\n" end,
+          input = function(_, heap) heap.wheel:put "pong" end,
+          flushed = finish,
+        }))
+      assert.equal("pong\r", client:receive "*l" .. "\r")
+      for _, each in ipairs { client, server, accepted } do each:close() end
+    end)
+  end)
+
   describe("fails", function()
     it("at its making, when a handle is closed", function()
       local r = sys.pipe()

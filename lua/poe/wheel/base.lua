@@ -46,8 +46,9 @@ options.kinds.handle = {
   accepts = is_handle,
 }
 
---- What a wheel can read, write and watch: the handle itself if it can read and
---- write as objects of poe.sys do, else a duplicate of its descriptor.
+--- What a wheel can read, write and watch: the handle itself if it is an object of
+--- poe.sys, or a table that reads and writes like one; else a duplicate of its
+--- descriptor.
 ---@param handle poe.handle
 ---@return poe.sys.fd? object
 ---@return string? message
@@ -58,7 +59,7 @@ function Base.open(handle)
     return nil, "EBADF: the handle is closed", "EBADF"
   end
   if type(handle) == "number" or io.type(handle) then return sys.dup(handle) end
-  if method_of(handle, "read") and method_of(handle, "write") then return handle end
+  if type(handle) == "table" and handle.read and handle.write then return handle end
   local number = math.tointeger(number_method(handle)(handle)) or -1
   if number >= 0 then return sys.dup(number) end
   return nil, "EBADF: the handle is closed", "EBADF"
