@@ -97,6 +97,18 @@ describe("ReadWrite", function()
       }))
     end)
 
+    it("goes on after a rest though nothing new comes", function()
+      assert.same({ "input(one, #)", "input(two, #)" }, scenario({}, {
+        begin = function(_, heap) heap.peer:write "one\ntwo\n" end,
+        input = function(kernel, heap, record)
+          if record == "two" then return finish(kernel, heap) end
+          heap.wheel:pause_input()
+          helper.later(kernel, "resume")
+        end,
+        resume = function(_, heap) heap.wheel:resume_input() end,
+      }))
+    end)
+
     it("rests when its event is dropped, and goes on under another name", function()
       assert.same({ "input(one, #)", "other(two, #)", "other(three, #)",
         "failed(read, 0, , #)" }, scenario({}, {
