@@ -121,6 +121,22 @@ $(BUILD)/lib/poe/loop/glib.so: $(OBJ)/glib/loop_glib.o
 $(BUILD)/unit: $(UNIT) $(KERNEL)
 	$(call link,,$(UV_LIBS) -lm)
 
+# Programs for the kernel, made of bytes: spec/fuzz/kernel_fuzz.c.
+FAKES := spec/c/check.c spec/c/fake_clock.c spec/c/fake_host.c \
+  spec/c/fake_loop.c
+$(BUILD)/replay: $(patsubst %.c,$(OBJ)/%.o,spec/fuzz/kernel_fuzz.c \
+  spec/fuzz/replay.c $(FAKES)) $(KERNEL)
+	$(call link,,$(UV_LIBS) -lm)
+
+$(OBJ)/spec/fuzz/%.o: ALL_CFLAGS += -Ispec/c -Isrc/kernel
+
+# The same for libFuzzer.
+$(BUILD)/fuzz/kernel: spec/fuzz/kernel_fuzz.c $(FAKES) $(wildcard \
+  src/kernel/*.[ch]) spec/fuzz/kernel_fuzz.h
+	@mkdir -p $(@D) && echo "  LINK $@" && clang -std=c11 -D_GNU_SOURCE -g -O1 \
+	  -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -Isrc \
+	  -Isrc/kernel -Ispec/c $(UV_CFLAGS) -o $@ $(filter %.c,$^) $(UV_LIBS)
+
 # Every allocation of ours is the counter's: objects that no LTO has joined.
 OOM := $(patsubst %.c,$(OBJ)/%.o,$(wildcard spec/oom/*.c)) \
   $(filter-out $(BUILD)/pic/embed/%,$(EMBED))

@@ -25,6 +25,7 @@ struct fake_loop {
   int64_t last_timeout_ns;                 /* of the last wait */
   /* The next call of that kind fails so (a negative errno), once. */
   int fail_open, fail_wait, fail_watch, fail_signal, fail_fork;
+  int ends_waits; /* for ever with nothing scripted: wake up at once */
 };
 
 extern struct fake_loop fake_loop;
