@@ -84,7 +84,7 @@ LIBS := $(addprefix $(BUILD)/lib/,libpoe.a libpoe.so poe.pc)
 .PHONY: all host module lib unit oom deps demo test test-san test-gc run-demo \
   run-tests spec oracle fuzz-oracle fuzz-filters check bench bench-budget cov \
   flake storms times faults churn soak install install-lib uninstall clean \
-  help force fuzz-oom
+  help force fuzz fuzz-oom
 all: host module  ## the host and the Lua module
 
 host: $(BUILD)/bin/poe  ## the executable, build/bin/poe
@@ -211,9 +211,9 @@ test:  ## every test; closes with a line of what passed and failed
 	@sh .ci/deps build test
 	@$(MAKE) --no-print-directory run-tests
 
-run-tests: host unit oom $(if $(SAN),,module)
+run-tests: host unit oom $(BUILD)/replay $(if $(SAN),,module)
 	$(if $(SAN),@$(MAKE) --no-print-directory SAN= module)
-	@sh .ci/test $(BUILD) unit host oracle fuzz-oracle oom \
+	@sh .ci/test $(BUILD) unit host oracle fuzz-oracle replay oom \
 	  $(if $(SAN),,module budget check)
 
 test-san:  ## the same under address and undefined-behaviour sanitizers
@@ -230,6 +230,13 @@ oracle: host  ## scenarios compared with traces of real POE
 
 fuzz-oracle: host  ## random scenarios on real POE and here; SEED= COUNT=
 	@SEED=$(SEED) COUNT=$(COUNT) sh .ci/test $(BUILD) fuzz-oracle
+
+FUZZ_SECONDS ?= 300
+fuzz: $(BUILD)/fuzz/kernel  ## libFuzzer on the kernel; FUZZ_SECONDS=
+	@mkdir -p $(BUILD)/fuzz/corpus
+	$(BUILD)/fuzz/kernel -max_total_time=$(FUZZ_SECONDS) -max_len=4096 \
+	  -artifact_prefix=$(BUILD)/fuzz/ $(BUILD)/fuzz/corpus \
+	  spec/fuzz/corpus/kernel
 
 fuzz-oom: oom module  ## every allocation of every program in spec/oom fails
 	@TEST_TIMEOUT=7200 POINTS=0 sh .ci/test $(BUILD) oom

@@ -216,6 +216,9 @@ my %edits = (
   $self->_data_ses_gc_sweep();' =>
       '($kr_active_session, $kr_active_event, $kr_active_event_type) = ($self, "", 0)
          unless $self->_data_ses_exists($kr_active_session->ID);
+       # 110: the whole queue is emptied, of what was sent to the kernel too.
+       $self->_data_ev_refcount_dec(@{ $_->[2] }[EV_SOURCE, EV_SESSION])
+         for $kr_queue->remove_items(sub { $_[0][EV_SESSION] == $self });
        $self->_data_ses_gc_sweep();' ],
     [ 'sub stop {' => 'our $amend_in_stop;
      sub stop {

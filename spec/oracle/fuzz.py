@@ -102,7 +102,7 @@ class Bench:
 
     def poe_trace(self, path, catch, clock=('--virtual',), amend=True):
         poe = self.served(catch, amend)
-        return gen.split(poe.run('--wall=8', *clock, '--stats', path))
+        return gen.split(poe.run('--wall=3', *clock, '--stats', path))
 
     def compare(self, scenario):
         """(why skipped or None, POE's trace, our trace)"""

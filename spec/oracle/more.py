@@ -102,7 +102,10 @@ class More(gen.Gen):
               'name': s.choice(['trace', 'debug', 'default', 'mine', 'yours'])}
         if s.random() < .7:
             op['set'] = True
-            op['val'] = s.choice([1, 0, 'on', 'off', 'yes', 'no', 'x', 7, None])
+            values = [1, 0, 'on', 'off', 'yes', 'no', None]
+            if op['name'] != 'trace':  # here it may also name topics
+                values += ['x', 7]
+            op['val'] = s.choice(values)
         return op
 
     def build(self):
@@ -116,7 +119,7 @@ class More(gen.Gen):
                 if self.s.random() < .3:
                     session['options'] = {
                         self.s.choice(['trace', 'default', 'mine']):
-                        self.s.choice([1, 0, 'on', 'x'])}
+                        self.s.choice([1, 0, 'on'])}
         return made
 
 

@@ -196,6 +196,10 @@ static inline enum poe_outcome run_frame(poe_kernel *k, struct poe_frame *f,
   k->depth--;
   k->frame = f->outer;
   session->running--;
+  /* One that its handler ended goes now; whoever asks whose failure it was,
+     finds the kernel. */
+  if (POE__UNLIKELY(outcome == POE_DIED) && session->flags & POE__DEAD)
+    f->session = &k->root;
   poe__session_release(k, sender);
   poe__session_release(k, session);
   return outcome;
@@ -221,11 +225,16 @@ POE__COLD static enum poe_outcome run_traced(poe_kernel *k,
                                              struct poe_value *result) {
   const char *kind = k->traced_kind;
   uint64_t id = k->traced_id;
+  poe_session *session = f->session, *sender = f->sender;
+  poe__session_hold(session);
+  poe__session_hold(sender);
   if (k->trace & POE_TRACE_EVENTS) poe__trace_dispatch(k, f);
   enum poe_outcome outcome = run_guarded(k, f, d, result);
   k->traced_kind = kind;
   k->traced_id = id;
   if (k->trace & POE_TRACE_EVENTS) poe__trace_return(k, f, outcome);
+  poe__session_release(k, sender);
+  poe__session_release(k, session);
   return outcome;
 }
 
