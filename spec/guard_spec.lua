@@ -87,6 +87,39 @@ describe("poe --slow", function()
     assert.matches("handler of 'a' .*handler of 'b' ", err)
   end)
 
+  it("tells of none that was in time, and of none twice", function()
+    local status, out, err = helper.run_poe(([[
+      local poe = require "poe"
+      local seed, count, took = os.time(), %d, {}
+      math.randomseed(seed)
+      local states = { _start = function(kernel) kernel:yield "h1" end }
+      for i = 1, count do
+        states["h" .. i] = function(kernel)
+          local began, length = poe.monotime(), math.random() * 0.02
+          while poe.monotime() - began < length do end
+          took[i] = poe.monotime() - began
+          if i < count then kernel:yield("h" .. i + 1) end
+        end
+      end
+      poe.session.create { inline_states = states }
+      poe.run()
+      print(seed, table.concat(took, " "))]]):format(os.getenv "HANDLERS" or 50),
+      { environment = "POE_SLOW_MS=5" })
+    assert.equal(0, status)
+    local seed, list = out:match "^(%d+)\t(.*)\n$"
+    local took, missed = {}, 0
+    for seconds in list:gmatch "%S+" do took[#took + 1] = tonumber(seconds) end
+    for name in err:gmatch "been in its handler of 'h(%d+)'" do
+      local i = tonumber(name)
+      assert.is_true(took[i] > 0.005, "seed " .. seed)
+      took[i] = 0 -- another time would be too early
+    end
+    for _, seconds in ipairs(took) do
+      missed = missed + (seconds > 0.015 and 1 or 0)
+    end
+    assert.is_true(missed < #took / 4, ("seed %s: %d missed"):format(seed, missed))
+  end)
+
   it("leaves alone what waits, and handlers in time", function()
     helper.assert_prints("100", [[
       local poe = require "poe"
@@ -422,7 +455,9 @@ describe("poe --max-memory", function()
   end)
 
   it("is survived wherever it strikes", function()
-    for kib = 500, 1500, 50 do
+    local moments = tonumber(os.getenv "MOMENTS") or 20
+    for i = 1, moments do
+      local kib = 450 + 2500 * i // moments
       local status, _, err = poe_with("--max-memory=" .. kib .. "K", [[
         local kept = {}
         poe.session.create { inline_states = {
