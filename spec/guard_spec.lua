@@ -127,8 +127,8 @@ describe("poe --slow", function()
       local n = 0
       poe.session.create { inline_states = {
         _start = function(kernel) kernel:delay("tick", 0.03) end,
-        tick = function(kernel) -- a slice of its own, that waits
-          kernel:delay("inner", 0.03)
+        tick = function(kernel) -- slices of its own, one waits and waits
+          kernel:delay("inner", 0.15)
           repeat kernel:run_one_timeslice() until n == 1
           for _ = 1, 99 do kernel:yield "inner" end
         end,

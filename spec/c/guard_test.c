@@ -207,6 +207,21 @@ TEST(being_full_is_told_of_once_with_what_fills_the_queue) {
   end();
 }
 
+TEST(being_full_is_told_of_again_when_half_of_it_was_gone) {
+  open_limited(3, POE_REJECT);
+  host.lines[0] = '\0';
+  as(1, fill);
+  ASSERT_STR_EQ(host.lines, "");
+  do_inc(1, "stay", NULL);
+  do_inc(2, "stay", NULL);
+  do_slice();
+  as(1, fill);
+  if (!strstr(host.lines, "its limit")) FAIL("nothing was told");
+  do_dec(1, "stay", NULL);
+  do_dec(2, "stay", NULL);
+  end();
+}
+
 TEST(a_limited_session_that_ends_leaves_nothing) {
   open_limited(3, POE_DROP_OLDEST);
   poe_kernel_stop(host.k);
