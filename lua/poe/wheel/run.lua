@@ -6,8 +6,8 @@
 -- process itself has written was given out. See doc/wheels.md.
 local Base = require "poe.wheel.base"
 local Line = require "poe.filter.line"
+local Output = require "poe.wheel.run_output"
 local ReadWrite = require "poe.wheel.readwrite"
-local SysRW = require "poe.driver.sysrw"
 local options = require "poe.options"
 local parameters = require "poe.wheel.run_parameters"
 local poe = require "poe"
@@ -31,56 +31,9 @@ local Run = Base.class("Run", parameters.list)
 
 -- ---- outputs ----------------------------------------------------------------------
 
---- One that is read. It is the driver of its wheel, too, so as to count.
----@class poe.wheel.run.output
----@field name "STDOUT"|"STDERR"
----@field option string  "stdout_event"
----@field wheel poe.wheel.readwrite
----@field handle poe.sys.fd
----@field driver poe.driver.sysrw  that does the work
----@field count integer  bytes that were read
----@field last? integer  those that the process has written, once it has ended
----@field is_open boolean
----@field is_paused boolean
-local Output = {}
-Output.__index = Output
-
-function Output:get(handle)
-  local chunks, message, code = self.driver:get(handle)
-  for i = 1, chunks and #chunks or 0 do self.count = self.count + #chunks[i] end
-  if self.last and self.count >= self.last then self.core:defer "settle" end
-  return chunks, message, code
-end
-
-function Output:put(chunks)
-  return self.driver:put(chunks)
-end
-
-function Output:flush(handle)
-  return self.driver:flush(handle)
-end
-
-function Output:get_out_octets_buffered()
-  return self.driver:get_out_octets_buffered()
-end
-
-function Output:get_out_messages_buffered()
-  return self.driver:get_out_messages_buffered()
-end
-
 --- Whether something may come from it that somebody wants.
 local function is_active(core, output)
   return output.is_open and core.events[output.option] ~= nil
-end
-
---- Whether all that the process has written was given out. If nobody else has
---- the other side, the end of the file is part of it.
-local function is_drained(core, output)
-  if not is_active(core, output) then return true end
-  local bytes, is_all = output.handle:available()
-  if not bytes then return true end
-  output.last = output.last or output.count + bytes
-  return output.count >= output.last and not is_all and not output.is_paused
 end
 
 -- ---- the end ------------------------------------------------------------------------
@@ -100,7 +53,7 @@ end
 local function settle(core)
   if not core.alive or not core.has_ended or core.is_done then return end
   for _, output in ipairs(core.outputs) do
-    if not is_drained(core, output) then return end
+    if is_active(core, output) and not output:is_drained() then return end
   end
   core.is_done = true
   hold(core, false)
@@ -192,9 +145,7 @@ local function open_conduit(core, name, output, given)
 end
 
 local function open_output(core, name, option, handle, driver, given)
-  local output = setmetatable({ name = name, option = option, handle = handle,
-    driver = driver or SysRW.new(), core = core, count = 0, is_open = true,
-    is_paused = false }, Output)
+  local output = Output.new(core, name, option, handle, driver)
   given.driver, given.input_event = output, core.events[option]
   local message, code
   output.wheel, message, code = open_conduit(core, name, output, given)
