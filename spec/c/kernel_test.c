@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* kernel_test.c -- the slice and its order, run and stop, traces. */
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "fake_host.h"
 #include "internal.h"
@@ -470,5 +473,30 @@ TEST(topics_have_names) {
   ASSERT_EQ(poe_assert_topic(""), 0);
   poe_set_assert_mask(host.k, POE_ASSERT_DATA);
   ASSERT_EQ(poe_assert_mask(host.k), POE_ASSERT_DATA);
+  end();
+}
+
+/* ---- fork -------------------------------------------------------------------------- */
+
+static int no_loop(poe_loop *loop) {
+  (void)loop;
+  return -EMFILE;
+}
+
+TEST(the_child_of_a_fork_does_not_run_without_a_loop) {
+  static struct poe_loop_ops ops;
+  ops = fake_loop_ops;
+  ops.forked = no_loop;
+  host_open();
+  ASSERT_EQ(poe_kernel_set_loop(host.k, &ops), 0);
+  start(1);
+  as(1, stay);
+  ASSERT_EQ(do_slice(), 1);
+  pid_t pid = fork();
+  if (pid == 0) _exit(poe_kernel_run(host.k) == -EMFILE ? 7 : 1);
+  int status;
+  ASSERT_EQ(waitpid(pid, &status, 0), pid);
+  ASSERT_EQ(WEXITSTATUS(status), 7);
+  poe_kernel_stop(host.k);
   end();
 }

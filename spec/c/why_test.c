@@ -199,11 +199,15 @@ TEST(without_memory_there_is_no_list_and_nothing_else_fails) {
 
 /* ---- signals that ask ---------------------------------------------------------- */
 
-HANDLER(raise_usr1) { raise(SIGUSR1); }
+/* Set only now: the signal is looked at before, however late it is. */
+static void end_soon(void) { do_delay("end", MS, NONE); }
+HANDLER(raise_usr1) {
+  raise(SIGUSR1);
+  end_soon();
+}
 HANDLER(watch_usr1) { ASSERT_EQ(do_sig("USR1", "usr1", NONE), 0); }
 HANDLER(unwatch_usr1) { do_unsig("USR1"); }
 static void usr1_soon(void) { do_delay("raise", MS, NONE); }
-static void end_soon(void) { do_delay("end", 20 * MS, NONE); }
 
 static void ask_by_usr1(const char *loop, int is_watched) {
   host_open_with((struct host_options){.real_loop = loop});
@@ -214,7 +218,6 @@ static void ask_by_usr1(const char *loop, int is_watched) {
   if (is_watched) on(1, "_start", watch_usr1);
   start(1);
   as(1, usr1_soon);
-  as(1, end_soon);
   take_log();
   ASSERT_EQ(do_run(), 0);
   ASSERT_EQ(host.whys, 1);
@@ -229,10 +232,14 @@ TEST(usr1_asks_on_select) { ask_by_usr1("select", 0); }
 TEST(usr1_still_comes_to_who_watches_it_on_uv) { ask_by_usr1("uv", 1); }
 TEST(usr1_still_comes_to_who_watches_it_on_poll) { ask_by_usr1("poll", 1); }
 
-HANDLER(raise_int) { raise(SIGINT); }
+HANDLER(raise_int) {
+  raise(SIGINT);
+  end_soon();
+}
 HANDLER(raise_int_twice) {
   raise(SIGINT);
   raise(SIGINT);
+  end_soon();
 }
 HANDLER(watch_int) { ASSERT_EQ(do_sig("INT", "int", NONE), 0); }
 HANDLER(int_handled) { poe_sig_handled(host.k); }
@@ -251,8 +258,7 @@ static int ended_by(handler raise_it, handler on_int, unsigned whys) {
     }
     start(1);
     as(1, usr1_soon);
-    as(1, end_soon);
-    do_run();
+      do_run();
     _exit(host.whys == whys ? 0 : 99);
   }
   int status;

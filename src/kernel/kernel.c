@@ -423,7 +423,8 @@ int64_t poe_kernel_timeout_ns(poe_kernel *k) {
 
 int poe_kernel_run(poe_kernel *k) {
   if (k->running || k->stepping) return -EBUSY;
-  if (k->pid != getpid()) poe_kernel_has_forked(k);
+  int err = poe_kernel_has_forked(k);
+  if (err) return err;
   k->running = 1;
   int more = 1;
   if (k->driver) more = poe__driver_run(k);
