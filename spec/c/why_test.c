@@ -258,7 +258,7 @@ static int ended_by(handler raise_it, handler on_int, unsigned whys) {
     }
     start(1);
     as(1, usr1_soon);
-      do_run();
+    do_run();
     _exit(host.whys == whys ? 0 : 99);
   }
   int status;

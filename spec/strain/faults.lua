@@ -16,6 +16,7 @@
 local strain = dofile "spec/strain/strain.lua"
 
 local POE = os.getenv "POE_BIN" or "build/bin/poe"
+local STRACE = "strace -y -E ASAN_OPTIONS=detect_leaks=0"
 local PATIENCE = 10 -- seconds until a run counts as hung
 local LOOPS = { "uv", "poll", "select" }
 
@@ -186,7 +187,7 @@ end
 --- and in its first child.
 local function find_cases(script, loop, cases)
   local trace = base .. ".trace"
-  local status, out, err = run(("strace -f -y -E ASAN_OPTIONS=detect_leaks=0 -o %s %s"):format(trace,
+  local status, out, err = run(("%s -f -o %s %s"):format(STRACE, trace,
     words_of { script = script, loop = loop }))
   assert(status == 0, script .. " fails by itself: " .. err)
   local processes, n, main, blocking = {}, 0, nil, {}
@@ -284,7 +285,7 @@ end
 
 local function try(case)
   local trace = base .. ".trace"
-  local strace = ("strace %s-y -E ASAN_OPTIONS=detect_leaks=0 -e trace=%s,pipe2 -e inject=%s"):format(
+  local strace = ("%s %s-e trace=%s,pipe2 -e inject=%s"):format(STRACE,
     case.is_in_child and "-f " or "", case.call, injection(case))
   local status, out, err = run(("%s -o %s %s"):format(strace, trace, words_of(case)))
   local problem, kind = judge(case, status, out, err)

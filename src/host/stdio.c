@@ -26,7 +26,8 @@ static void block_again(void) {
   if (getpid() != owner) return;
   for (int fd = 0; fd < FILES; fd++) {
     int flags = was_blocking[fd] ? fcntl(fd, F_GETFL) : 0;
-    if (flags > 0 && flags & O_NONBLOCK) fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+    if (flags > 0 && flags & O_NONBLOCK)
+      fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
   }
 }
 
@@ -41,8 +42,8 @@ static void at_end(void) {
   block_again(); /* what is left may take its time */
   int err = fflush(stdout) == 0 ? 0 : errno;
   if ((!err && !ferror(stdout)) || output_is_unwanted()) return;
-  fprintf(stderr, "poe: standard output is not complete%s%s\n",
-          err ? ": " : "", err ? strerror(err) : "");
+  fprintf(stderr, "poe: standard output is not complete%s%s\n", err ? ": " : "",
+          err ? strerror(err) : "");
   _exit(EXIT_FAILURE);
 }
 

@@ -11,8 +11,8 @@
  * descriptor, which has the resolution of the system's timers.
  *
  * libuv registers a started uv_poll in the next uv_run, and aborts the process
- * if it cannot: loop_uv_register.c does it first.  One that was closed or became
- * another file since is therefore looked for, and given up.
+ * if it cannot: loop_uv_register.c does it first.  One that was closed or
+ * became another file since is therefore looked for, and given up.
  */
 #include <errno.h>
 #include <poll.h>
