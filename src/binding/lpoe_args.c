@@ -156,8 +156,12 @@ static void drop_chunk(struct lpoe *P, uint32_t c) {
   lua_pushnil(P->aux);
   lua_rawseti(P->aux, -2, (lua_Integer)c);
   lua_pop(P->aux, 1);
-  for (int i = 0; i < 2; i++)
-    if (v->last[i] == c) v->last[i] = 0;
+  for (int i = 0; i < 2; i++) {
+    if (v->last[i] != c) continue;
+    v->last[i] = 0;
+    lua_pushnil(P->aux);
+    lua_setiuservalue(P->aux, LPOE_AT_VALUES, WRITTEN + i);
+  }
   while (!v->chunk[v->nchunks - 1].is_open) v->nchunks--;
   if (v->room <= 64 || v->nchunks > v->room / 4) return;
   void *p = realloc(v->chunk, v->room / 2 * sizeof *v->chunk);
