@@ -156,9 +156,8 @@ describe("poe.loop.glib", function()
         fork = function(_, heap)
           heap.said = {}
           heap.pid = kernel:fork()
-          kernel:delay("due", 0.02)
           if heap.pid > 0 then
-            kernel:sig_child(heap.pid, "gone")
+            kernel:delay("due", 0.02)
           else
             kernel:select_read(read, "ready")
             kernel:delay("write", 0.005)
@@ -168,10 +167,15 @@ describe("poe.loop.glib", function()
         ready = function(_, heap)
           table.insert(heap.said, "ready")
           kernel:select_read(read)
+          kernel:delay("due", 0.005)
         end,
         due = function(_, heap)
           table.insert(heap.said, "due")
-          if heap.pid == 0 then kernel:yield "gone" end
+          if heap.pid > 0 then
+            kernel:sig_child(heap.pid, "gone")
+          else
+            kernel:yield "gone"
+          end
         end,
         gone = function(_, heap)
           if heap.pid > 0 then table.insert(heap.said, "gone") end
