@@ -332,6 +332,19 @@ describe("doc/debugging.md", function()
       :gsub("at /tmp/[^:]+", "at cache.lua"))
   end
 
+  it("has examples that run, but for the one that does not end", function()
+    local blocks, programs = 0, 0
+    for code in text:gmatch "```lua\n(.-)```" do
+      blocks = blocks + 1
+      assert(load(code))
+      if blocks > 1 and code:find "^local poe" then
+        programs = programs + 1
+        assert.equal(0, (helper.run_poe(code)))
+      end
+    end
+    assert.same({ 5, 2 }, { blocks, programs })
+  end)
+
   it("shows the list that its program gives", function()
     local program = text:match "```lua\n(local poe.-)```"
     local asked = program:gsub("poe.run%(%)", [[
