@@ -387,13 +387,13 @@ describe("poe --max-memory", function()
           print(ex.error, ex.error_str, ex.event)
           kernel:sig_handled()
           again = again + 1
-          if again < 20 then kernel:yield "eat" end
+          if again < 5 then kernel:yield "eat" end
         end,
       } }]])
     assert.equal("", err)
     assert.equal(0, status)
     assert.equal(("not enough memory\tnot enough memory (max_memory is 4194304 "
-      .. "bytes)\teat\n"):rep(20), out)
+      .. "bytes)\teat\n"):rep(5), out)
   end)
 
   it("counts what waits in the kernel's queue", function()

@@ -542,7 +542,9 @@ describe("K. Assertions", function()
     assert.is_false(outcome("data", post_nobody))
     assert.is_true(outcome("events", post_nobody))
     assert.is_false(outcome({ retvals = true }, unhandled))
+    poe.configure { trace_filename = "/dev/null" } -- it warns too
     assert.is_false(outcome("states", unhandled))
+    poe.configure { trace_filename = false }
     assert.is_false(outcome(true, bad_fd))
     assert.is_false(outcome("on", no_timer))
     assert.is_true(outcome(false, no_timer))
