@@ -163,7 +163,7 @@ return {
   {
     name = "tcp", kind = "server", beside = "echo", load = { "-n", 60000 },
     metrics = {
-      ns("the same with the component Server.TCP", { uv = 1.3, luv = true }),
+      ns("TCP echo with the component Server.TCP", { uv = 1.3, luv = true }),
     },
     counted = { fast = { 2000, 6000 } },
   },
