@@ -55,14 +55,16 @@ LTO ?= $(if $(SAN),,$(shell $(CC) --version | grep -q clang || echo -flto=auto))
 OPT ?= -O3 -g $(LTO)
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
   -Wconversion -Wwrite-strings $(if $(CI),-Werror)
-HARDEN := -fstack-protector-strong
+HARDEN := -fstack-protector-strong $(if $(SAN)$(findstring -O0,$(CFLAGS)),, \
+  -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 CFLAGS ?= $(OPT)
 ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden $(WARN) \
   -pthread $(HARDEN) $(CFLAGS) $(if $(SAN),-fsanitize=$(SAN) \
   -fno-sanitize-recover=all -fno-omit-frame-pointer) \
   -Isrc $(LUA_CFLAGS) $(UV_CFLAGS)
 LIBFLAG ?= -shared
-ALL_LDFLAGS := -pthread $(CFLAGS) $(LDFLAGS) $(if $(SAN),-fsanitize=$(SAN))
+ALL_LDFLAGS := -pthread -Wl,-z,relro,-z,now $(CFLAGS) $(LDFLAGS) \
+  $(if $(SAN),-fsanitize=$(SAN))
 FLAGS := $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(LIBFLAG) $(LUA_LIBS) $(UV_LIBS) \
   $(HTTP_SO) $(LLHTTP_CFLAGS) $(LLHTTP_LIBS)
 
@@ -84,7 +86,7 @@ LIBS := $(addprefix $(BUILD)/lib/,libpoe.a libpoe.so poe.pc)
 .PHONY: all host module lib unit oom deps demo test test-san test-gc run-demo \
   run-tests spec oracle fuzz-oracle fuzz-filters check bench bench-budget cov \
   flake storms times faults churn soak install install-lib uninstall clean \
-  help force fuzz fuzz-oom
+  help force fuzz fuzz-oom analyze
 all: host module  ## the host and the Lua module
 
 host: $(BUILD)/bin/poe  ## the executable, build/bin/poe
@@ -244,6 +246,9 @@ fuzz-oom: oom module  ## every allocation of every program in spec/oom fails
 fuzz-filters:  ## bytes of all kinds to the filters; SIZE=seconds each
 	@$(MAKE) --no-print-directory SAN=address,undefined host
 	@build/san/bin/poe spec/fuzz/run.lua $(SIZE)
+
+analyze:  ## gcc -fanalyzer, cppcheck and luacheck find nothing
+	@sh .ci/analyze
 
 check:  ## style, include rules, manual page
 	@sh .ci/check

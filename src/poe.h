@@ -414,6 +414,9 @@ struct poe_timer_info {
   uint64_t words[POE_PAYLOAD_MAX];
 };
 int poe_timer_remove(poe_kernel *k, int64_t id, struct poe_timer_info *out);
+/* What would be taken out; borrowed until anything else is called. */
+int poe_timer_peek(poe_kernel *k, int64_t id, poe_name **event,
+                   struct poe_payload *args);
 /*
  * Ids of the session's timers in due order; *ids is the caller's to give back.
  * O(n log n) in the session's own timers.

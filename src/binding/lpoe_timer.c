@@ -166,13 +166,43 @@ static void push_taken(struct lpoe *P, lua_State *L,
   if (status != LUA_OK) lua_error(L);
 }
 
+/* Pushes the event and a table with room for the arguments, while nothing is
+   taken out yet; 1 if they are packed, which needs more. */
+static int push_rooms(struct lpoe *P, lua_State *L, lua_Integer id) {
+  poe_name *event;
+  struct poe_payload args;
+  size_t len;
+  int err = poe_timer_peek(P->k, id, &event, &args);
+  if (err) return err;
+  int is_packed = lpoe_is_packed(args), n = is_packed ? 0 : lpoe_count(args);
+  const char *text = poe_name_text(event, &len);
+  lua_pushlstring(L, text, len); /* from here on finalizers may run */
+  lua_createtable(L, n, 1);
+  lua_pushinteger(L, n);
+  lua_setfield(L, -2, "n");
+  luaL_checkstack(L, 2 * POE_PAYLOAD_MAX, NULL);
+  return is_packed;
+}
+
 LPOE_HOT static int kernel_alarm_remove(lua_State *L) {
   struct lpoe *P = lpoe_self_in_session(L, "alarm_remove");
   struct poe_timer_info info;
   lua_Integer id = check_id(L);
-  int err = poe_timer_remove(P->k, id, &info);
+  int err = push_rooms(P, L, id); /* [.., event, args] */
+  int is_packed = err > 0;
+  if (err >= 0) err = poe_timer_remove(P->k, id, &info);
   if (err) return no_timer(P, L, err, id);
-  push_taken(P, L, &info);
+  if (is_packed) {
+    push_taken(P, L, &info);
+    return 3;
+  }
+  struct poe_payload args = {info.n, info.words};
+  int table = lua_gettop(L);
+  int n = lpoe_push_parked(P, L, lua_upvalueindex(2), args, 1);
+  for (int i = n; i > 0; i--) lua_rawseti(L, table, i);
+  poe_name_unref(P->k, info.event);
+  lpoe_push_epoch(L, info.due_epoch_ns);
+  lua_insert(L, table); /* [.., event, due, args] */
   return 3;
 }
 

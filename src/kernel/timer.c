@@ -277,6 +277,16 @@ static void take(poe_kernel *k, struct poe__timer *t,
   poe__count_out(k, s, s);
 }
 
+int poe_timer_peek(poe_kernel *k, int64_t id, poe_name **event,
+                   struct poe_payload *args) {
+  struct poe__timer *t;
+  int err = find_mine(k, id, &t);
+  if (err) return err;
+  *event = poe__name_at(k, poe__timer_message(t)->event);
+  *args = (struct poe_payload){poe__timer_message(t)->n, poe__timer_words(t)};
+  return 0;
+}
+
 int poe_timer_remove(poe_kernel *k, int64_t id, struct poe_timer_info *out) {
   struct poe__timer *t;
   int err = find_mine(k, id, &t);
