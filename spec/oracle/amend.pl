@@ -251,6 +251,14 @@ my %edits = (
   ($kr_active_session, $kr_active_event, $kr_active_event_type) = ($self, "", 0)
     unless $self->_data_ses_exists($kr_active_session->ID);
   $kr_exception and' ],
+    # 57: POE's own poll for processes is no work, also when the session for
+    # which it was begun has ended.
+    (map { my $head = $_;
+      [ "$head (
+    \$kr_queue->get_item_count() > \$idle_queue_size or" =>
+        "$head (
+         grep({ \$_->[2][2] ne EN_SCPOLL } \$kr_queue->peek_items(sub { 1 })) or" ] }
+      'return if', 'unless'),
     # 68: sig_handled() in a _stop comes too late for the signal that stops.
     [ '$self->_data_sig_free_terminated_sessions();
 
