@@ -216,9 +216,9 @@ my %edits = (
   $self->_data_ses_gc_sweep();' =>
       '($kr_active_session, $kr_active_event, $kr_active_event_type) = ($self, "", 0)
          unless $self->_data_ses_exists($kr_active_session->ID);
-       # 110: the whole queue is emptied, of what was sent to the kernel too.
-       $self->_data_ev_refcount_dec(@{ $_->[2] }[EV_SOURCE, EV_SESSION])
-         for $kr_queue->remove_items(sub { $_[0][EV_SESSION] == $self });
+       # 110: ours empties the whole queue; POE keeps signals to the kernel.
+       our $amend_kept += grep $_->[2][2] eq EN_SIGNAL,
+         $kr_queue->peek_items(sub { $_[0][EV_SESSION] == $self });
        $self->_data_ses_gc_sweep();' ],
     [ 'sub stop {' => 'our $amend_in_stop;
      sub stop {

@@ -367,6 +367,8 @@ def bad(trace, st, sc):
         return 'POE warning'
     if st.get('ended'):
         return 'POE has ended'
+    if st.get('kept'):
+        return 'a signal to the kernel outlives stop'
     if any(l.startswith('R ') and ' ref_dec ' in l and l.split(' ')[-1].startswith('-') for l in trace):
         return 'negative refcount'
     if any('ARRAY reference' in l or "Can't" in l or 'lingering' in l or '?' in l for l in trace):

@@ -64,7 +64,8 @@ my $lines = 0; our $depth = 0;
 my $t0;
 my (%name_of, %id_of, %timer, %pb, %pipe, %rfd, %wfd);
 
-sub finish { print map {"$_\n"} @out; print map {"# $_ $stat{$_}\n"} grep {$opt{stats}} sort keys %stat;
+sub finish { $stat{kept} = $POE::Kernel::amend_kept if $POE::Kernel::amend_kept;
+  print map {"$_\n"} @out; print map {"# $_ $stat{$_}\n"} grep {$opt{stats}} sort keys %stat;
   close STDOUT; require POSIX; POSIX::_exit($_[0]) }
 sub emit { push @out, join ' ', @_;
   if (++$lines > $opt{limit}) { push @out, 'X limit'; finish(3) } }
