@@ -166,7 +166,6 @@ static int tell(poe_loop *l, int fd) {
   for (int mode = 0; !err && mode < MODES; mode++) {
     unsigned bit = 1u << mode;
     err = (wanted & bit ? watch_mode : unwatch_mode)(l, fd, mode, bit);
-    w = &l->at[fd];
   }
   return err == -EPERM ? make_always(l, fd) : err;
 }
