@@ -104,6 +104,14 @@ class Bench:
         poe = self.served(catch, amend)
         return gen.split(poe.run('--wall=3', *clock, '--stats', path))
 
+    @staticmethod
+    def is_forgotten(scenario, theirs, ours):
+        """An error while all are stopped, that POE tells nobody of (W14)."""
+        return (any(step['op'] == 'kstop' for _, steps in steps_of(scenario)
+                    for step in steps) and
+                ours[:-1] == theirs[:-1] and theirs[-1] == 'X returned' and
+                ours[-1].startswith('X died '))
+
     def compare(self, scenario):
         """(why skipped or None, POE's trace, our trace)"""
         path = self.file(scenario)
@@ -118,6 +126,8 @@ class Bench:
                 return None, theirs, ours
             if any(OUTSIDE in line for line in ours):
                 return 'outside of a session', theirs, ours
+            if self.is_forgotten(scenario, theirs, ours):
+                return 'POE forgets an error of the stop', theirs, ours
             if not self.amend and self.poe_trace(path, catch)[0] != theirs:
                 return 'differs on purpose', theirs, ours
             for clock in CLOCKS:
