@@ -2,47 +2,26 @@
 -- Several sessions on one handle and pauses are in i_share_spec.lua, the order
 -- of events in i_order_spec.lua, what is closed or reused in i_closed_spec.lua.
 
+local handles = require "spec.handles"
 local helper = require "spec.helper"
 local poe = require "poe"
 local sys = require "poe.sys"
 
 local kernel = poe.kernel
 
---- A pipe with bytes in it; both ends are closed by the caller.
-local function full_pipe(bytes)
-  local r, w = assert(sys.pipe())
-  assert(w:write(bytes or "abc"))
-  return r, w
-end
-
-local function ignore(k, _, handle)
-  k:select_read(handle)
-end
+local full_pipe, ignore, keep = handles.full_pipe, handles.ignore, handles.keep
 
 describe("I. File watchers", function()
-  local t, open
-
-  --- Handles that after_each closes.
-  local function keep(...)
-    for i = 1, select("#", ...) do
-      local handle = select(i, ...)
-      if sys.type(handle) then
-        open[#open + 1] = handle
-      end
-    end
-    return ...
-  end
+  local t
 
   before_each(function()
     helper.begin()
-    t, open = helper.trace(), {}
+    t = helper.trace()
   end)
 
   after_each(function()
-    for _, handle in ipairs(open) do
-      handle:close()
-    end
-    t, open = nil, nil
+    handles.close_kept()
+    t = nil
     helper.finish()
   end)
 
