@@ -107,6 +107,23 @@ describe("options.check", function()
     end
   end)
 
+  it("tells the string where one of some is wanted, on one line", function()
+    options.kinds.word = {
+      text = "'yes' or 'no'", shows = true,
+      accepts = function(value) return value == "yes" or value == "no" end,
+    }
+    finally(function() options.kinds.word = nil end)
+    for given, told in pairs {
+      maybe = "'maybe'", ["it's\n\0"] = [['it\'s\10\0']],
+      [("x"):rep(41)] = "'" .. ("x"):rep(40) .. "...'",
+    } do
+      local ok, message = pcall(options.check, "f", { a = given }, { a = { "word" } })
+      assert.is_false(ok)
+      assert.equal("f: parameter 'a' must be 'yes' or 'no', got " .. told,
+        message:match "f: .*")
+    end
+  end)
+
   it("refuses NaN where seconds are expected", function()
     assert.has_error(function() check { get = print, timeout = 0 / 0 } end)
   end)

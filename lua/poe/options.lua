@@ -15,6 +15,7 @@ local options = {}
 ---@class poe.options.kind
 ---@field text string  what it is called: "a positive integer"
 ---@field accepts fun(value: any): boolean
+---@field shows? boolean  a string that is refused is told
 
 -- Where the files of this library are: "@/usr/share/lua/5.4/poe/".
 local HOME = debug.getinfo(1, "S").source:match "^(.*)options%.lua$"
@@ -144,9 +145,32 @@ local function text_of(kinds)
   return table.concat(texts, " or ")
 end
 
-local function describe(value)
+local SHOWN = 40
+
+--- A string as a message tells it: in quotes, on one line, not too long.
+---@param text string
+---@return string
+function options.quote(text)
+  local shown = #text > SHOWN and text:sub(1, SHOWN) .. "..." or text
+  return "'" .. shown:gsub("[%c\\']", function(c)
+    return c:find "%c" and ("\\%d"):format(c:byte()) or "\\" .. c
+  end) .. "'"
+end
+
+local function shows(kinds)
+  for _, kind in ipairs(kinds and split[kinds] or {}) do
+    local own = options.kinds[kind]
+    if own and own.shows then return true end
+  end
+  return false
+end
+
+local function describe(value, kinds)
   if type(value) == "number" then return ("got %s"):format(value) end
   if value == "" then return "got an empty one" end
+  if type(value) == "string" and shows(kinds) then
+    return "got " .. options.quote(value)
+  end
   return value == nil and "got nil" or "got a " .. type(value)
 end
 
@@ -188,7 +212,7 @@ local function check_value(where, key, value, parameter)
     end
   elseif not accepts(parameter[1], value) then
     blame(("%s: parameter '%s' must be %s, %s"):format(where, key,
-      text_of(parameter[1]), describe(value)))
+      text_of(parameter[1]), describe(value, parameter[1])))
   end
 end
 
@@ -257,7 +281,7 @@ end
 function options.check_argument(where, number, value, kinds)
   if not accepts(kinds, value) then
     blame(("bad argument #%d to '%s' (%s expected, %s)"):format(number, where,
-      text_of(kinds), describe(value)))
+      text_of(kinds), describe(value, kinds)))
   end
 end
 
@@ -269,7 +293,7 @@ end
 function options.check_element(where, index, value, kinds)
   if not accepts(kinds, value) then
     blame(("bad argument #1 to '%s' (element %d must be %s, %s)"):format(where,
-      index, text_of(kinds), describe(value)))
+      index, text_of(kinds), describe(value, kinds)))
   end
 end
 

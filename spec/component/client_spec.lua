@@ -337,6 +337,20 @@ describe("Client.TCP", function()
       ["parameter 'inline_states' has 'reconnect', which is the component's own"] =
         { server_input = print, remote_address = "x", remote_port = 1,
           inline_states = { reconnect = print } },
+      ["parameter 'remote_port' must be a port (0 to 65535, or the name of a "
+        .. "service), got 'echo!'"] =
+        { server_input = print, remote_address = "x", remote_port = "echo!" },
+      ["parameter 'remote_address' must be the name or address of a host, got 'x:1'"] =
+        { server_input = print, remote_address = "x:1", remote_port = 1 },
+      ["parameter 'bind_address' must be the name or IPv4 address of a host, "
+        .. "got '::1'"] = { server_input = print, remote_address = "x",
+          remote_port = 1, bind_address = "::1", domain = "inet" },
+      ["parameter 'remote_port' is not for Unix sockets"] =
+        { server_input = print, remote_address = "/x", remote_port = 1,
+          domain = "unix" },
+      ["parameter 'remote_address' excludes 'bind_address'"] =
+        { server_input = print, remote_address = "/x", bind_address = "/y",
+          domain = "unix" },
     } do
       it(text, function()
         local ok, message = pcall(Client.new, options)

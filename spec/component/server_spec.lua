@@ -370,6 +370,17 @@ describe("Server.TCP", function()
         { client_input = echo, session_params = { args = {} } },
       ["parameter 'idle_timeout' must be a number of seconds, got -1"] =
         { client_input = echo, idle_timeout = -1 },
+      ["parameter 'port' must be a port (0 to 65535, or the name of a service), "
+        .. "got 'echo!'"] = { client_input = echo, port = "echo!" },
+      ["parameter 'address' must be the name or address of a host, "
+        .. "got '127.0.0.1:80'"] = { client_input = echo, address = "127.0.0.1:80" },
+      ["parameter 'hostname' must be the name or IPv6 address of a host, "
+        .. "got '127.0.0.1'"] =
+        { client_input = echo, hostname = "127.0.0.1", domain = "inet6" },
+      ["parameter 'address' is missing (a path)"] =
+        { client_input = echo, domain = "unix" },
+      ["parameter 'port' is not for Unix sockets"] =
+        { client_input = echo, domain = "unix", address = "/x", port = 1 },
     } do
       it(text, function()
         local ok, message = pcall(Server.new, options)

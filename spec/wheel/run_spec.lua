@@ -492,7 +492,7 @@ describe("Run", function()
     refuses("unknown parameter 'std_out_event' (did you mean 'stdout_event'?)",
       { program = "true", std_out_event = "x" })
     refuses("parameter 'conduit' must be 'pipe', 'socketpair', 'pty' or "
-      .. "'pty-pipe', got a string", { program = "true", conduit = "inet" })
+      .. "'pty-pipe', got 'inet'", { program = "true", conduit = "inet" })
     refuses("parameter 'program_args' must be a list of strings",
       { program = "true", program_args = { {} } })
     for key, bad in pairs { winsize = { 1 }, environment = { A = true },

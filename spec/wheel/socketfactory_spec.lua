@@ -6,6 +6,7 @@ local fixture = require "spec.wheel.fixture"
 local helper = require "spec.helper"
 local lfs = require "lfs"
 local poe = require "poe"
+local quote = require "poe.options".quote
 local sockets = require "spec.sys.fixture"
 local sys = require "poe.sys"
 
@@ -94,8 +95,8 @@ describe("SocketFactory", function()
     end)
 
     it("tells of a name that has no address", function()
-      local log = scenario { remote_address = "127.0.0.1", remote_port = "no service" }
-      assert.matches("^failed%(resolve, EAI_%u+, .*, #%)$", log[1])
+      local log = scenario { remote_address = "127.0.0.1", remote_port = "no-service" }
+      assert.matches("^failed%(resolve, EAI_%u+, .*: no%-service, #%)$", log[1])
       assert.equal(1, #log)
     end)
 
@@ -148,7 +149,7 @@ describe("SocketFactory", function()
 
       it("tells that there is none in what it was told", function()
         answer ""
-        assert.same({ "failed(resolve, EAI_NODATA, no address, #)" },
+        assert.same({ "failed(resolve, EAI_NODATA, no address: name, #)" },
           scenario { remote_address = "name", remote_port = 1 })
       end)
     end)
@@ -418,12 +419,27 @@ describe("SocketFactory", function()
       { socket_protocol = "udp", socket_type = "stream" })
     refuses("parameter 'bind_address' or 'remote_address' is missing",
       { socket_domain = "unix" })
-    refuses("parameter 'bind_port' is not for socket_domain 'unix'",
+    refuses("parameter 'bind_port' is not for Unix sockets",
       { socket_domain = "unix", bind_address = "/x", bind_port = 1 })
-    refuses("parameter 'socket_domain' must be 'inet', 'inet6' or 'unix', got a string",
+    refuses("parameter 'socket_domain' must be 'inet', 'inet6' or 'unix', got 'AF_INET'",
       { socket_domain = "AF_INET" })
     refuses("parameter 'bind_port' must be a port (0 to 65535, or the name of a " ..
       "service), got 65536", { bind_port = 65536 })
+    for _, port in ipairs { "echo!", "no service", "65536", "-1", "+", "a\0" } do
+      refuses("parameter 'bind_port' must be a port (0 to 65535, or the name of a " ..
+        "service), got " .. quote(port), { bind_port = port })
+    end
+    for _, host in ipairs { "localhost:80", "[::1]", "1.2.3.400", "a b", "a\n",
+      "http://a", ":1", "1::2::3", "::12345", "1:2:3:4:5:6:7:8:9", ("a"):rep(254) } do
+      refuses("parameter 'remote_address' must be the name or address of a host, " ..
+        "got " .. quote(host), { remote_address = host, remote_port = 1 })
+    end
+    refuses("parameter 'bind_address' must be the name or IPv6 address of a host, " ..
+      "got '127.0.0.1'", { socket_domain = "inet6", bind_address = "127.0.0.1" })
+    refuses("parameter 'bind_address' must be the name or IPv4 address of a host, " ..
+      "got '::1'", { socket_domain = "inet", bind_address = "::1" })
+    refuses("parameter 'bind_address' must be a path, got '/a\\0'",
+      { socket_domain = "unix", bind_address = "/a\0" })
     assert.has_error(function() SocketFactory.new { success_event = "s" } end,
       "SocketFactory.new: parameter 'failure_event' is missing (a string that is " ..
       "not empty)")

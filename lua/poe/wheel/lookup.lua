@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Names to addresses, for a wheel: by sys.resolve, whose thread reports through a
 -- descriptor. What is numeric is taken as it is, at once.
+local endpoint = require "poe.wheel.endpoint"
 local poe = require "poe"
 local sys = require "poe.sys"
 
@@ -14,24 +15,25 @@ local lookup = {}
 ---@field host string  numeric
 ---@field port integer
 
-local function family_of(host)
-  if host:find(":", 1, true) then return "inet6" end
-  return host:find "^%d+%.%d+%.%d+%.%d+$" and "inet" or nil
+--- The failure, with the name that was looked up in vain.
+local function fail(core, code, reason)
+  local name = code == "EAI_SERVICE" and core.sought.port or core.sought.host
+  return nil, ("%s: %s: %s"):format(code, reason, name), code
 end
 
 --- The addresses in what sys.resolve has told, when that is complete.
-local function parse(text)
+local function parse(core, text)
   local addresses = {}
   for line in text:gmatch "[^\n]+" do
     local code, reason = line:match "^error (%S+) (.*)$"
-    if code then return nil, code .. ": " .. reason, code end
+    if code then return fail(core, code, reason) end
     local host, port = line:match "^(%S+) (%d+)$"
     if host then
       addresses[#addresses + 1] = { host = host, port = math.tointeger(port) }
     end
   end
   if addresses[1] then return addresses end
-  return nil, "EAI_NODATA: no address", "EAI_NODATA"
+  return fail(core, "EAI_NODATA", "no address")
 end
 
 --- Reads what there is; true when it is all.
@@ -55,7 +57,7 @@ end
 ---@param wanted { host: string, port: integer|string, family: string?, type: string }
 ---@param done fun(core, addresses: poe.wheel.address[]?, message: string?, code: string?)
 function lookup.start(core, wanted, done)
-  local family = family_of(wanted.host)
+  local family = endpoint.family(wanted.host)
   if family and math.type(wanted.port) and (wanted.family or family) == family then
     return done(core, { { host = wanted.host, port = wanted.port } })
   end
@@ -64,12 +66,12 @@ function lookup.start(core, wanted, done)
     family = wanted.family,
   }
   if not resolver then return done(core, nil, message, code) end
-  core.resolver, core.told = resolver, ""
+  core.resolver, core.told, core.sought = resolver, "", wanted
   core:own(resolver)
   kernel:select_read(resolver, core:state("resolve", function()
     if not read(core) then return end
     finish(core)
-    return done(core, parse(core.told))
+    return done(core, parse(core, core.told))
   end))
 end
 

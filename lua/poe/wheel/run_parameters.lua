@@ -51,7 +51,7 @@ local CONDUITS = { pipe = true, socketpair = true, pty = true, ["pty-pipe"] = tr
 
 local kinds = options.kinds
 kinds.conduit = {
-  text = "'pipe', 'socketpair', 'pty' or 'pty-pipe'",
+  text = "'pipe', 'socketpair', 'pty' or 'pty-pipe'", shows = true,
   accepts = function(value) return CONDUITS[value] or false end,
 }
 kinds.winsize = {

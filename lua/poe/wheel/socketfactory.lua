@@ -6,6 +6,7 @@
 -- its share of the time that is left.
 local Base = require "poe.wheel.base"
 local acceptor = require "poe.wheel.acceptor"
+local endpoint = require "poe.wheel.endpoint"
 local lookup = require "poe.wheel.lookup"
 local options = require "poe.options"
 local poe = require "poe"
@@ -13,27 +14,13 @@ local sys = require "poe.sys"
 
 local kernel = poe.kernel
 
-local LOOPBACK = { inet = "127.0.0.1", inet6 = "::1" }
-
-options.kinds.domain = {
-  text = "'inet', 'inet6' or 'unix'",
-  accepts = function(value) return LOOPBACK[value] ~= nil or value == "unix" end,
-}
 options.kinds.socket_type = {
-  text = "'stream' or 'dgram'",
+  text = "'stream' or 'dgram'", shows = true,
   accepts = function(value) return value == "stream" or value == "dgram" end,
 }
 options.kinds.protocol = {
-  text = "'tcp' or 'udp'",
+  text = "'tcp' or 'udp'", shows = true,
   accepts = function(value) return value == "tcp" or value == "udp" end,
-}
-options.kinds.port = {
-  text = "a port (0 to 65535, or the name of a service)",
-  accepts = function(value)
-    if type(value) == "string" then return value ~= "" end
-    local port = math.type(value) and math.tointeger(value)
-    return port and port >= 0 and port <= 65535 or false
-  end,
 }
 
 ---@class poe.wheel.socketfactory.options
@@ -70,9 +57,9 @@ local function refuse(where, text, ...)
 end
 
 local function check_unix(where, checked)
-  for _, name in ipairs { "bind_port", "remote_port", "socket_protocol", "reuse" } do
+  for _, name in ipairs { "socket_protocol", "reuse" } do
     if checked[name] ~= nil then
-      refuse(where, "parameter '%s' is not for socket_domain 'unix'", name)
+      refuse(where, "parameter '%s' is not for Unix sockets", name)
     end
   end
   if not checked.bind_address and not checked.remote_address then
@@ -86,6 +73,8 @@ function SocketFactory.check(where, checked)
   if protocol and TYPES[protocol] ~= (checked.socket_type or TYPES[protocol]) then
     refuse(where, "parameter 'socket_protocol' does not fit 'socket_type'")
   end
+  endpoint.check(where, checked, checked.socket_domain,
+    { "bind_address", "remote_address" }, { "bind_port", "remote_port" })
   if checked.socket_domain == "unix" then
     check_unix(where, checked)
   elseif checked.remote_address and not checked.remote_port then
@@ -166,7 +155,7 @@ local function start_server(core)
   local domain = wanted.socket_domain
   if domain == "unix" then return bind(core) end
   lookup.start(core, {
-    host = wanted.bind_address or LOOPBACK[domain or "inet"],
+    host = wanted.bind_address or endpoint.LOOPBACK[domain or "inet"],
     port = wanted.bind_port or 0, family = domain, type = wanted.socket_type,
   }, function(_, addresses, message, code)
     if not addresses then return fail(core, "resolve", message, code) end

@@ -9,6 +9,7 @@ local Base = require "poe.component.base"
 local ReadWrite = require "poe.wheel.readwrite"
 local linger = require "poe.component.linger"
 local SocketFactory = require "poe.wheel.socketfactory"
+local endpoint = require "poe.wheel.endpoint"
 local options = require "poe.options"
 local poe = require "poe"
 
@@ -25,9 +26,9 @@ Client.__index = Client
 
 ---@class poe.component.client.tcp.options
 ---@field remote_address string  a name, an address; the path, if the domain is "unix"
----@field remote_port? integer
+---@field remote_port? integer|string  or a service
 ---@field bind_address? string
----@field bind_port? integer
+---@field bind_port? integer|string
 ---@field domain? "inet"|"inet6"|"unix"
 ---@field connect_timeout? number  seconds; 30; 0: as long as the system tries
 ---@field reconnect? true|poe.component.client.tcp.reconnect  by itself
@@ -285,6 +286,11 @@ end
 
 local function check(given)
   local checked = options.check("Client.TCP.new", given, PARAMETERS)
+  endpoint.check("Client.TCP.new", checked, checked.domain,
+    { "remote_address", "bind_address" }, { "remote_port", "bind_port" })
+  if checked.domain == "unix" then
+    options.exclude("Client.TCP.new", checked, "remote_address", "bind_address")
+  end
   if not checked.remote_port and checked.domain ~= "unix" then
     options.blame "Client.TCP.new: parameter 'remote_port' is missing (a port)"
   end

@@ -8,6 +8,7 @@
 local Base = require "poe.component.base"
 local Client = require "poe.component.server.client"
 local SocketFactory = require "poe.wheel.socketfactory"
+local endpoint = require "poe.wheel.endpoint"
 local options = require "poe.options"
 local poe = require "poe"
 local sys = require "poe.sys"
@@ -28,7 +29,7 @@ Server.__index = Server
 ---@class poe.component.server.tcp.options
 ---@field address? string  127.0.0.1; the path, if the domain is "unix"
 ---@field hostname? string  instead: is resolved
----@field port? integer  0: the system chooses
+---@field port? integer|string  or a service; 0: the system chooses
 ---@field domain? "inet"|"inet6"|"unix"
 ---@field alias? string
 ---@field concurrency? integer  connections at the same time; -1: as many as are safe
@@ -61,7 +62,7 @@ Server.__index = Server
 
 local PARAMETERS = {
   address = { "text" }, hostname = { "text" },
-  port = { "port", default = 0 }, domain = { "domain" }, alias = { "text" },
+  port = { "port" }, domain = { "domain" }, alias = { "text" },
   concurrency = { "integer", default = -1 },
   acceptor = { "function" }, error = { "function" },
   started = { "function", default = Base.ignore },
@@ -172,7 +173,7 @@ local function listen(given)
   local is_inet = given.domain ~= "unix"
   return SocketFactory.new {
     socket_domain = given.domain, bind_address = given.address or given.hostname,
-    bind_port = is_inet and given.port or nil, reuse = is_inet or nil,
+    bind_port = given.port, reuse = is_inet or nil,
     success_event = ACCEPT, failure_event = ERROR,
   }
 end
@@ -259,6 +260,11 @@ end
 local function check(given)
   local checked = options.check("Server.TCP.new", given, PARAMETERS)
   options.exclude("Server.TCP.new", checked, "address", "hostname")
+  endpoint.check("Server.TCP.new", checked, checked.domain,
+    { "address", "hostname" }, { "port" })
+  if checked.domain == "unix" and not (checked.address or checked.hostname) then
+    options.blame "Server.TCP.new: parameter 'address' is missing (a path)"
+  end
   options.exclude("Server.TCP.new", checked, "acceptor", "client_input")
   if not checked.acceptor and not checked.client_input then
     options.blame "Server.TCP.new: parameter 'client_input' is missing (a function)"
