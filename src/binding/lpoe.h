@@ -116,7 +116,7 @@ struct lpoe {
   poe_name *recent[LPOE_RECENT]; /* by the address of their strings */
   poe_name *file; /* the last script seen, for lpoe_origin */
   struct lpoe_place place[LPOE_PLACES];
-  int has_places; /* they can be told apart */
+  int has_places; /* what lpoe_origin.c reads of Lua is as it knows it */
   int knows_places; /* there may be some */
   unsigned char function_type; /* Lua's mark of one written in Lua */
   poe_name *n_default, *n_anon;
@@ -216,6 +216,9 @@ static inline void lpoe_warn_own_event(struct lpoe *P, const poe_name *event,
 struct poe_origin lpoe_origin(struct lpoe *P, lua_State *L);
 /* Before a handler leaves a table of states.  Does not raise. */
 void lpoe_forget_places(struct lpoe *P);
+/* How many results the caller of the method under way takes; LUA_MULTRET: all
+   there are, or it is not known. */
+int lpoe_results(struct lpoe *P, lua_State *L);
 /* Find out whether places can be remembered.  Raises. */
 void lpoe_try_places(struct lpoe *P, lua_State *L);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lpoe_origin.c -- where in the script an event comes from: file and line.
+ * lpoe_origin.c -- where in the script an event comes from: file and line; and
+ * how many of a method's results its caller takes.
  *
  * lua_getinfo costs as much as the rest of a post, so what it has told of a
  * place is remembered, by Lua's program counter there.  Only places in
@@ -8,9 +9,10 @@
  * forgotten before such a handler can go: the code that a program counter
  * points into is alive, and nothing else can have come to lie there.
  *
- * The program counter lies in Lua's CallInfo, whose first fields are the same
- * in all of 5.4.  They are tried out once; where they do not behave so they
- * are never read again, and lua_getinfo is asked each time.
+ * The program counter lies in Lua's CallInfo, whose fields are the same in all
+ * of 5.4, and so does the number of results.  They are tried out once; where
+ * they do not behave so they are never read again: lua_getinfo is asked each
+ * time, and all results are made.
  */
 #include <string.h>
 
@@ -26,6 +28,9 @@ struct call_info {
   const struct slot *func;
   void *top, *previous, *next;
   const char *pc; /* of a Lua function: its next instruction */
+  void *of_c[2];
+  int unused;
+  short results; /* that are taken; LUA_MULTRET: all there are */
 };
 
 _Static_assert(LUA_VERSION_NUM == 504, "struct call_info is that of Lua 5.4");
@@ -129,12 +134,21 @@ void lpoe_forget_places(struct lpoe *P) {
   }
 }
 
+int lpoe_results(struct lpoe *P, lua_State *L) {
+  lua_Debug ar;
+  if (!P->has_places || !lua_getstack(L, 0, &ar)) return LUA_MULTRET;
+  return call_info(&ar)->results;
+}
+
 /* ---- trying out ------------------------------------------------------------------- */
+
+#define TRIALS 6
 
 struct trial {
   int calls, is_right;
   unsigned char type; /* Lua's mark of a function written in Lua */
-  const char *pc[4];
+  const char *pc[TRIALS];
+  int results[TRIALS];
 };
 
 static int note_call(lua_State *L) {
@@ -145,19 +159,32 @@ static int note_call(lua_State *L) {
   const struct slot *function = call_info(&ar)->func;
   if (function->value != lua_topointer(L, -1)) t->is_right = 0;
   t->type = function->type;
-  t->pc[t->calls++ & 3] = call_info(&ar)->pc;
+  if (t->calls == TRIALS) return 0;
+  t->pc[t->calls] = call_info(&ar)->pc;
+  lua_getstack(L, 0, &ar);
+  t->results[t->calls++] = call_info(&ar)->results;
   return 0;
+}
+
+static int is_right(const struct trial *t) {
+  static const int results[TRIALS] = {0, 1, 0, 1, 2, LUA_MULTRET};
+  for (int i = 0; i < TRIALS; i++)
+    if (t->results[i] != results[i]) return 0;
+  return t->calls == TRIALS && t->is_right && t->pc[0] < t->pc[1] &&
+         t->pc[1] - t->pc[0] < 64 && t->pc[0] == t->pc[2] &&
+         t->pc[1] == t->pc[3];
 }
 
 void lpoe_try_places(struct lpoe *P, lua_State *L) {
   struct trial t = {.is_right = 1};
-  if (luaL_loadstring(L, "local f = ... for i = 1, 2 do f() f() end"))
+  if (luaL_loadstring(L, "local f = ... "
+                         "for i = 1, 2 do f() local a = f() end "
+                         "local a, b = f() "
+                         "return f()"))
     lua_error(L);
   lua_pushlightuserdata(L, &t);
   lua_pushcclosure(L, note_call, 1);
   lua_call(L, 1, 0);
   P->function_type = t.type;
-  P->has_places = t.calls == 4 && t.is_right && t.pc[0] < t.pc[1] &&
-                  t.pc[1] - t.pc[0] < 64 && t.pc[0] == t.pc[2] &&
-                  t.pc[1] == t.pc[3];
+  P->has_places = is_right(&t);
 }

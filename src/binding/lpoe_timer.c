@@ -89,7 +89,7 @@ LPOE_HOT static int kernel_delay_set(lua_State *L) {
 static lua_Integer check_id(lua_State *L) {
   int is_integer;
   lua_Integer id = lua_tointegerx(L, 2, &is_integer);
-  if (lua_type(L, 2) != LUA_TNUMBER || !is_integer)
+  if (!is_integer || lua_type(L, 2) != LUA_TNUMBER)
     luaL_typeerror(L, 2, "timer ID");
   return id;
 }
@@ -184,10 +184,22 @@ static int push_rooms(struct lpoe *P, lua_State *L, lua_Integer id) {
   return is_packed;
 }
 
+/* For a caller that takes no results, none are made: they are most of what a
+   removal costs. */
+static int cancel(struct lpoe *P, lua_State *L, lua_Integer id) {
+  struct poe_timer_info info;
+  int err = poe_timer_remove(P->k, id, &info);
+  if (err) return no_timer(P, L, err, id);
+  lpoe_unpark(P, (struct poe_payload){info.n, info.words});
+  poe_name_unref(P->k, info.event);
+  return 0;
+}
+
 LPOE_HOT static int kernel_alarm_remove(lua_State *L) {
   struct lpoe *P = lpoe_self_in_session(L, "alarm_remove");
   struct poe_timer_info info;
   lua_Integer id = check_id(L);
+  if (lpoe_results(P, L) == 0) return cancel(P, L, id);
   int err = push_rooms(P, L, id); /* [.., event, args] */
   int is_packed = err > 0;
   if (err >= 0) err = poe_timer_remove(P->k, id, &info);
