@@ -247,7 +247,8 @@ fuzz-filters:  ## bytes of all kinds to the filters; SIZE=seconds each
 	@$(MAKE) --no-print-directory SAN=address,undefined host
 	@build/san/bin/poe spec/fuzz/run.lua $(SIZE)
 
-analyze:  ## gcc -fanalyzer, cppcheck and luacheck find nothing
+analyze:  ## gcc -fanalyzer, clang-tidy, cppcheck and luacheck find nothing
+	@sh .ci/deps build analyze
 	@sh .ci/analyze
 
 check:  ## style, include rules, manual page

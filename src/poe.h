@@ -432,9 +432,9 @@ int poe_timer_readjust(poe_kernel *k, int64_t id, int64_t delay_ns,
 
 /* ---- aliases --------------------------------------------------------- */
 
-int poe_alias_set(poe_kernel *k, poe_name *alias);
-int poe_alias_remove(poe_kernel *k, poe_name *alias);
-poe_session *poe_alias_find(poe_kernel *k, const poe_name *alias);
+int poe_alias_set(poe_kernel *k, poe_name *name);
+int poe_alias_remove(poe_kernel *k, poe_name *name);
+poe_session *poe_alias_find(poe_kernel *k, const poe_name *name);
 /* The i-th alias of the session in the order set; NULL past the last. */
 const poe_name *poe_alias_at(const poe_session *s, size_t i);
 

@@ -367,7 +367,7 @@ int lpoe_option_is_truth(lua_State *L, int value);
 int lpoe_option_is_on(lua_State *L, int value);
 /* A value that was checked; to be applied before the next event.  True if it
    is a list of topics. */
-int lpoe_option_set(struct lpoe *P, lua_State *L, uint32_t slot,
+int lpoe_option_set(struct lpoe *P, lua_State *L, uint32_t index,
                      const char *name, int value);
 /* 0, or -ENOMEM. */
 int lpoe_option_apply(struct lpoe *P, poe_session *s);

@@ -153,7 +153,8 @@ int64_t lpoe_check_epoch(lua_State *L, int arg) {
 
 /* Whole microseconds, as poe.time has them: what a float keeps exactly. */
 void lpoe_push_epoch(lua_State *L, int64_t ns) {
-  lua_pushnumber(L, (lua_Number)(ns / 1000) / 1e6);
+  int64_t us = ns / 1000;
+  lua_pushnumber(L, (lua_Number)us / 1e6);
 }
 
 /* ---- failures ------------------------------------------------------------------------ */

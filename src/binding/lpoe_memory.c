@@ -11,7 +11,7 @@
 
 #include "lpoe.h"
 
-#define RESERVE (64u * 1024)
+#define RESERVE ((size_t)64 * 1024)
 
 struct lpoe_memory {
   struct poe_budget budget;

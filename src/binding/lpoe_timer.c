@@ -244,7 +244,7 @@ static int64_t *push_ids(struct lpoe *P, lua_State *L, size_t *count) {
   if (poe_timer_list(P->k, &ids, count))
     luaL_error(L, "not enough memory");
   lua_pushcfunction(L, push_room);
-  lua_pushinteger(L, (lua_Integer)(*count * sizeof *ids));
+  lua_pushinteger(L, (lua_Integer)*count * (lua_Integer)sizeof *ids);
   int status = lua_pcall(L, 1, 1, 0);
   int64_t *copy = lua_touserdata(L, -1);
   for (size_t i = 0; status == LUA_OK && i < *count; i++) copy[i] = ids[i];

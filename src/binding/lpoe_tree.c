@@ -106,7 +106,7 @@ static int kernel_ID_id_to_session(lua_State *L) {
   int type = lua_type(L, 2);
   if (type != LUA_TNUMBER && type != LUA_TSTRING)
     luaL_typeerror(L, 2, "session ID");
-  if (type == LUA_TSTRING && strcmp(lua_tostring(L, 2), poe_kernel_id(P->k)))
+  if (type == LUA_TSTRING && strcmp(lua_tostring(L, 2), poe_kernel_id(P->k)) != 0)
     return lpoe_fail(P, L, ESRCH, POE_ASSERT_DATA, "no such session: %s",
                      lua_tostring(L, 2));
   return kernel_alias_resolve(L);

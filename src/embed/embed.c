@@ -481,26 +481,6 @@ static int open_async(poe_embed *e) {
   return 0;
 }
 
-int poe_embed_open(const struct poe_embed_config *config, poe_embed **out) {
-  if (!config->loop) return -EINVAL;
-  poe_embed *e = calloc(1, sizeof *e);
-  if (!e) return -ENOMEM;
-  e->c = *config;
-  int err = open_lua(e);
-  if (!err) err = open_driver(e);
-  if (!err) err = open_async(e);
-  if (err) {
-    poe_embed_close(e);
-    return err;
-  }
-  *out = e;
-  return 0;
-}
-
-poe_kernel *poe_embed_kernel(const poe_embed *e) { return e->k; }
-
-/* ---- closing ----------------------------------------------------------------------------- */
-
 static int do_close(lua_State *L) { /* embed */
   poe_embed *e = lua_touserdata(L, 1);
   if (e->driver) {
@@ -518,15 +498,37 @@ static void on_closed(uv_handle_t *async) {
   free(e);
 }
 
-int poe_embed_close(poe_embed *e) {
-  if (e->busy) return -EBUSY;
+/* Of one that is open, or was to be. */
+static void end(poe_embed *e) {
   if (e->T) protected(e, e->c.lua, do_close, e);
   if (e->owns_lua) lua_close(e->c.lua);
   if (!e->is_open) {
     free(e);
-    return 0;
+    return;
   }
   e->is_open = 0;
   uv_close((uv_handle_t *)&e->async, on_closed);
+}
+
+int poe_embed_open(const struct poe_embed_config *config, poe_embed **out) {
+  if (!config->loop) return -EINVAL;
+  poe_embed *e = calloc(1, sizeof *e);
+  if (!e) return -ENOMEM;
+  e->c = *config;
+  int err = open_lua(e);
+  if (!err) err = open_driver(e);
+  if (!err) err = open_async(e);
+  if (err)
+    end(e);
+  else
+    *out = e;
+  return err;
+}
+
+poe_kernel *poe_embed_kernel(const poe_embed *e) { return e->k; }
+
+int poe_embed_close(poe_embed *e) {
+  if (e->busy) return -EBUSY;
+  end(e);
   return 0;
 }

@@ -28,8 +28,8 @@
 #define HAS_SLABS 1
 #endif
 
-#define SLAB_SIZE (64u * 1024)
-#define GRAIN 16u
+#define SLAB_SIZE ((size_t)64 * 1024)
+#define GRAIN ((size_t)16)
 
 /* At the start of its own pages, which are aligned to their size. */
 struct poe__slab {

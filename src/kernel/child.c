@@ -98,7 +98,7 @@ static void unlink_watcher(poe_kernel *k, struct watcher *w) {
   poe__name_drop(k, w->event);
   poe__name_drop(k, w->from);
   poe__name_drop(k, w->file);
-  poe__free(k, w, sizeof *w + w->n * 8u);
+  poe__free(k, w, sizeof *w + w->n * sizeof(uint64_t));
   poe__session_unref(k, s);
 }
 
@@ -136,7 +136,7 @@ void poe__child_update(poe_kernel *k) {
 static struct watcher *make_watcher(poe_kernel *k, poe_session *s,
                                     struct poe_payload args) {
   if (poe__map_reserve(k, &k->children.watchers)) return NULL;
-  struct watcher *w = poe__zalloc(k, sizeof *w + args.n * 8);
+  struct watcher *w = poe__zalloc(k, sizeof *w + args.n * sizeof(uint64_t));
   if (!w) return NULL;
   w->owned.session = s;
   w->owned.kind = POE__OWNED_CHILD;
@@ -178,7 +178,7 @@ int poe_sig_child(poe_kernel *k, int64_t pid, poe_name *event,
   struct record *r = w ? find_record(k, (pid_t)pid) : NULL;
   if (w && !r) r = make_record(k, (pid_t)pid);
   if (!r) {
-    if (w) poe__free(k, w, sizeof *w + w->n * 8u);
+    if (w) poe__free(k, w, sizeof *w + w->n * sizeof(uint64_t));
     poe__child_update(k);
     return -ENOMEM;
   }

@@ -284,7 +284,7 @@ static inline struct poe__post *poe__fifo_head(poe_kernel *k) {
 }
 static inline void poe__fifo_pop(poe_kernel *k, const struct poe__post *head) {
   k->queue.fifo.head->read +=
-      (uint32_t)(sizeof(struct poe__post) + head->m.n * 8u);
+      (uint32_t)(sizeof(struct poe__post) + head->m.n * sizeof(uint64_t));
 }
 
 /* clock.c: a fresh reading of both clocks into now_ns and offset_ns. */
@@ -403,7 +403,7 @@ void poe__signal_drop(poe_kernel *k, struct poe__owned *owned);
 void poe__signal_fini(poe_kernel *k);
 int poe__signal_queue(poe_kernel *k, poe_session *dest, poe_name *signal);
 void poe__signal_deliver(poe_kernel *k, struct poe__message *m,
-                         const uint64_t *words);
+                         const uint64_t *queued);
 /* DIE for a session that is gone: to `first` and its ancestors, now. */
 void poe__signal_die_up(poe_kernel *k, poe_session *first,
                         struct poe_value *exception);
@@ -445,7 +445,7 @@ int poe__loop_took_signals(poe_kernel *k, int fd);
 
 /* loop_poll.c: modes as poll(2) has them, and back, of those asked for */
 short poe__to_poll(unsigned mask);
-unsigned poe__from_poll(short asked, short events);
+unsigned poe__from_poll(short wanted, short events);
 
 int poe__selfpipe_need(poe_kernel *k);
 

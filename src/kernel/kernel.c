@@ -282,7 +282,7 @@ static inline int find_due(poe_kernel *k, struct head *h) {
 
 static inline void dispatch_head(poe_kernel *k, struct head *h) {
   if (POE__UNLIKELY(k->trace & POE_TRACE_EVENTS))
-    poe__trace_taken(k, h->post, h->timer);
+    poe__trace_taken(k, h->post, h->post ? NULL : h->timer);
   if (h->post) {
     struct poe__post *post = h->post;
     poe_session *dest = post->m.dest;

@@ -15,7 +15,7 @@
 
 #include "internal.h"
 
-#define PAGE_SIZE (256u * 1024)
+#define PAGE_SIZE ((size_t)256 * 1024)
 
 #define PAGE_ROOM (PAGE_SIZE - sizeof(struct poe__page))
 
@@ -40,7 +40,8 @@ static void retire_page(poe_kernel *k, struct poe__page *page) {
 
 struct poe__post *poe__fifo_push(poe_kernel *k, unsigned words) {
   struct poe__fifo *f = &k->queue.fifo;
-  uint32_t size = (uint32_t)(sizeof(struct poe__post) + words * 8);
+  uint32_t size =
+      (uint32_t)(sizeof(struct poe__post) + words * sizeof(uint64_t));
   struct poe__page *page = f->tail;
   if (POE__UNLIKELY(!page || page->write + size > PAGE_ROOM)) {
     page = new_page(k);
@@ -82,7 +83,7 @@ const struct poe__post *poe__fifo_next(const poe_kernel *k,
   if (!at->page) return NULL;
   const struct poe__post *post =
       (const void *)((const char *)at->page->data + at->offset);
-  at->offset += (uint32_t)(sizeof *post + post->m.n * 8u);
+  at->offset += (uint32_t)(sizeof *post + post->m.n * sizeof(uint64_t));
   return post;
 }
 

@@ -180,7 +180,7 @@ static int update_loop(poe_kernel *k, struct poe__fd *e) {
 /* ---- watchers ---------------------------------------------------------------------------- */
 
 static void release_watcher(poe_kernel *k, struct watcher *w) {
-  if (--w->holds == 0) poe__free(k, w, sizeof *w + w->n * 8u);
+  if (--w->holds == 0) poe__free(k, w, sizeof *w + w->n * sizeof(uint64_t));
 }
 
 static void unlink_watcher(poe_kernel *k, struct watcher *w) {
@@ -257,7 +257,7 @@ static struct watcher *make_watcher(poe_kernel *k, poe_session *s,
                                     struct poe__fd *e, enum poe_mode mode,
                                     struct poe_payload args) {
   if (poe__map_reserve(k, &k->selects.watchers)) return NULL;
-  struct watcher *w = poe__zalloc(k, sizeof *w + args.n * 8);
+  struct watcher *w = poe__zalloc(k, sizeof *w + args.n * sizeof(uint64_t));
   if (!w) return NULL;
   w->owned.session = s;
   w->owned.kind = POE__OWNED_SELECT;

@@ -217,7 +217,7 @@ static void release(poe_kernel *k, struct watcher *w) {
   poe__discard(k, w->n, w->words);
   poe__name_drop(k, w->event);
   poe__name_drop(k, w->file);
-  poe__free(k, w, sizeof *w + w->n * 8u);
+  poe__free(k, w, sizeof *w + w->n * sizeof(uint64_t));
 }
 
 void poe__signal_drop(poe_kernel *k, struct poe__owned *o) {
@@ -236,7 +236,7 @@ static struct watcher *make_watcher(poe_kernel *k, poe_session *s,
                                     struct poe_origin origin,
                                     struct poe_payload args) {
   if (poe__map_reserve(k, &k->signals.watchers)) return NULL;
-  struct watcher *w = poe__zalloc(k, sizeof *w + args.n * 8);
+  struct watcher *w = poe__zalloc(k, sizeof *w + args.n * sizeof(uint64_t));
   if (!w) return NULL;
   w->owned.session = s;
   w->owned.kind = POE__OWNED_SIGNAL;

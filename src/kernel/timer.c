@@ -34,7 +34,7 @@ struct poe__timer {
 };
 
 static size_t timer_size(const struct poe__timer *t) {
-  return sizeof *t + t->m.n * 8u;
+  return sizeof *t + t->m.n * sizeof(uint64_t);
 }
 
 static struct poe__heap *heap_of(poe_kernel *k, const struct poe__timer *t) {
@@ -158,7 +158,7 @@ static int reserve(poe_kernel *k, int is_alarm) {
 static struct poe__timer *make(poe_kernel *k, poe_session *s,
                                poe_name *event, struct poe_origin origin,
                                struct poe_payload args) {
-  struct poe__timer *t = poe__alloc(k, sizeof *t + args.n * 8);
+  struct poe__timer *t = poe__alloc(k, sizeof *t + args.n * sizeof(uint64_t));
   if (!t) return NULL;
   t->m = (struct poe__message){.dest = s,
                                .source = s,

@@ -207,7 +207,7 @@ _Noreturn static void run_child(const struct sys_setup *s, char **argv,
   sys_default_signals();
   f.err = report < 0 ? errno : sys_become(s, &f.step);
   sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, NULL);
+  pthread_sigmask(SIG_SETMASK, &none, NULL);
   if (f.err == 0) {
     execvp(argv[0], argv);
     f = (struct failure){errno, "exec"};
@@ -220,11 +220,11 @@ _Noreturn static void run_child(const struct sys_setup *s, char **argv,
 static pid_t fork_child(const struct sys_setup *s, char **argv, int report) {
   sigset_t all, mask;
   sigfillset(&all);
-  sigprocmask(SIG_SETMASK, &all, &mask);
+  pthread_sigmask(SIG_SETMASK, &all, &mask);
   pid_t pid = fork();
   if (pid == 0) run_child(s, argv, report);
   int err = errno;
-  sigprocmask(SIG_SETMASK, &mask, NULL);
+  pthread_sigmask(SIG_SETMASK, &mask, NULL);
   errno = err;
   return pid;
 }
@@ -279,16 +279,23 @@ static int sys_spawn(lua_State *L) {
 
 /* ---- become ------------------------------------------------------------------ */
 
-/* The array of pointers goes with the stack: the system gets copies. */
+/* Array and texts go with the stack: the process gets a copy, which is whole
+   before anything changes. */
 static int set_env(struct sys_setup *s) {
   char **entries = s->env;
+  size_t n = 0, size = 0;
   s->env = NULL;
   if (entries == NULL) return 0;
-  clearenv();
-  for (; *entries != NULL; entries++) {
-    char *copy = strdup(*entries);
-    if (copy == NULL || putenv(copy) != 0) return ENOMEM;
+  for (; entries[n] != NULL; n++) size += strlen(entries[n]) + 1;
+  char **copy = malloc((n + 1) * sizeof *copy + size);
+  if (copy == NULL) return ENOMEM;
+  char *text = (char *)(copy + n + 1);
+  for (size_t i = 0; i < n; i++) {
+    copy[i] = text;
+    text = stpcpy(text, entries[i]) + 1;
   }
+  copy[n] = NULL;
+  environ = copy;
   return 0;
 }
 
@@ -307,7 +314,7 @@ static int sys_become_this(lua_State *L) {
   if (s.std[0] >= 0) __fpurge(stdin); /* what the parent has read ahead */
   if (f.err == 0) f.err = sys_become(&s, &f.step);
   sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, NULL);
+  pthread_sigmask(SIG_SETMASK, &none, NULL);
   if (f.err != 0) return fail_step(L, &f, &s, NULL);
   lua_pushboolean(L, 1);
   return 1;

@@ -123,23 +123,22 @@ static void restore_signals(const struct sigaction saved[]) {
  * defaults are set, so none can reach a handler of ours half-way.
  */
 static int execute(char **argv, char **env) {
-  extern char **environ;
   struct sigaction saved[NSIG];
   sigset_t all, none, mask;
   char **old_environ = environ;
   sigfillset(&all);
   sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &all, &mask);
+  pthread_sigmask(SIG_SETMASK, &all, &mask);
   save_signals(saved);
   default_signals(saved);
   if (env != NULL) environ = env;
-  sigprocmask(SIG_SETMASK, &none, NULL);
+  pthread_sigmask(SIG_SETMASK, &none, NULL);
   execvp(argv[0], argv);
   int err = errno;
-  sigprocmask(SIG_SETMASK, &all, NULL);
+  pthread_sigmask(SIG_SETMASK, &all, NULL);
   environ = old_environ;
   restore_signals(saved);
-  sigprocmask(SIG_SETMASK, &mask, NULL);
+  pthread_sigmask(SIG_SETMASK, &mask, NULL);
   return err;
 }
 

@@ -88,7 +88,8 @@ static int sys_set_winsize(lua_State *L) {
   luaL_checkinteger(L, 3);
   struct winsize w = {.ws_row = check_size(L, 2, 0),
                       .ws_col = check_size(L, 3, 0)};
-  lua_Integer width = w.ws_col * CELL_WIDTH, height = w.ws_row * CELL_HEIGHT;
+  lua_Integer width = (lua_Integer)w.ws_col * CELL_WIDTH;
+  lua_Integer height = (lua_Integer)w.ws_row * CELL_HEIGHT;
   w.ws_xpixel = check_size(L, 4, width > USHRT_MAX ? USHRT_MAX : width);
   w.ws_ypixel = check_size(L, 5, height > USHRT_MAX ? USHRT_MAX : height);
   return sys_result(L, ioctl(fd, TIOCSWINSZ, &w) != 0 ? errno : 0);

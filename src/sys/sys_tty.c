@@ -262,8 +262,8 @@ static int tty_stop(lua_State *L) {
   sigaddset(&stop, SIGTSTP);
   if (sigaction(SIGTSTP, &def, &old) != 0) return sys_fail(L, errno, NULL);
   raise(SIGTSTP);
-  sigprocmask(SIG_UNBLOCK, &stop, &mask); /* continued when it returns */
-  sigprocmask(SIG_SETMASK, &mask, NULL);
+  pthread_sigmask(SIG_UNBLOCK, &stop, &mask); /* continued when it returns */
+  pthread_sigmask(SIG_SETMASK, &mask, NULL);
   sigaction(SIGTSTP, &old, NULL);
   return sys_result(L, 0);
 }
