@@ -271,11 +271,11 @@ bench: host  ## speed beside POE and others; BENCHFLAGS=--quick
 bench-budget: host  ## instructions of hot operations against bench/budget.json
 	@$(LUA) bench/budget.lua $(BENCHFLAGS)
 
-cov:  ## lines of C that the tests reach
+cov: module  ## lines and branches of C that the tests reach
 	@$(MAKE) --no-print-directory BUILD=build/cov CFLAGS='-O0 -g --coverage' \
-	  LDFLAGS=--coverage host unit
+	  LDFLAGS=--coverage host unit build/cov/replay
 	@find build/cov -name '*.gcda' -delete
-	-@sh .ci/test build/cov unit host oracle
+	-@TEST_TIMEOUT=3600 sh .ci/test build/cov unit replay host oracle
 	@sh .ci/coverage build/cov/obj
 
 LUA_FILES := $(shell cd lua && find poe -name '*.lua')

@@ -72,6 +72,13 @@ describe("the summary of the tests", function()
       (sum "a: echo 9 passed, 9 failed; echo 2 passed, 0 failed"))
   end)
 
+  it("is not misled by the report of a run within a failure", function()
+    local line = sum("a: echo '7 successes / 1 failure / 0 errors / 0 pending : 1'"
+      .. "; echo '2 successes / 1 failure / 0 errors / 0 pending : 1'"
+      .. "; echo 2 passed, 0 failed; exit 1")
+    assert.equal("7 passed, 1 failed", line)
+  end)
+
   it("gives the runners no input", function()
     assert.equal("1 passed, 0 failed", (sum "a: cat; echo 1 passed, 0 failed"))
   end)

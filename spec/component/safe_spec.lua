@@ -30,7 +30,7 @@ local function start(options, limits, before)
         kernel:sig("TERM", "term")
         kernel:state("term", function()
           print(("cpu %.3f"):format(os.clock()))
-          os.exit(0)
+          os.exit(0, true) -- all is closed
         end)
       end,
       ]], options, [[
