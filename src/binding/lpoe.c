@@ -218,6 +218,7 @@ static void make_aux(struct lpoe *P, lua_State *L, int kernel) {
   lua_setfield(L, -2, "worker");
   lua_pop(L, 1);
   lpoe_push_base(P->aux);
+  lua_settop(P->aux, LPOE_AT_READ);
 }
 
 static void find_stack_limit(struct lpoe *P) {
@@ -238,7 +239,8 @@ static void make_memory_exception(struct lpoe *P, lua_State *L) {
   lua_pushliteral(L, "");
   lua_setfield(L, -2, "traceback");
   P->memory_slot = LPOE_NONE;
-  P->memory_slot = (uint32_t)lpoe_park_one(P, L).words[1];
+  struct poe_value value = lpoe_park_one(P, L);
+  P->memory_slot = lpoe_slot_in(&value);
 }
 
 static void start_kernel(struct lpoe *P, lua_State *L) {

@@ -48,7 +48,10 @@ enum {
   LPOE_AT_HEAPS,
   LPOE_AT_STATES,
   LPOE_AT_VALUES,
-  LPOE_BASE = LPOE_AT_VALUES
+  LPOE_BASE = LPOE_AT_VALUES,
+  /* on aux only, see lpoe_args.c: objects of parked values */
+  LPOE_AT_WRITTEN,
+  LPOE_AT_READ
 };
 
 /* What is special about a session; 0 for most. */
@@ -76,14 +79,25 @@ struct lpoe_slot {
 
 struct lpoe_chunk;
 
+#define LPOE_REPEATS 32 /* a power of two */
+
+/* A parked value whose slot others may share. */
+struct lpoe_repeat {
+  const void *value; /* NULL: none */
+  uint32_t slot;
+  int type;
+};
+
 struct lpoe_values {
   struct lpoe_chunk *chunk;
   uint32_t nchunks, room;
   uint32_t partial; /* first chunk with free slots, or LPOE_NONE */
   uint32_t empty;   /* chunks without a value, the first one aside */
-  uint32_t live;    /* values parked */
+  uint32_t free;    /* slots, in all chunks */
+  uint32_t live;    /* slots in use */
   uint32_t last[2]; /* chunks last written and read; 0: none */
   uint32_t tables;  /* ever made: each time finalizers may have run */
+  struct lpoe_repeat recent[LPOE_REPEATS];
 };
 
 /* A strong postback, while it is recorded who makes what: see lpoe_why.c. */
@@ -245,6 +259,8 @@ void lpoe_unpark(struct lpoe *P, struct poe_payload payload);
 void lpoe_values_fini(struct lpoe *P, lua_State *L);
 /* One value that is known to lie in this slot. */
 struct poe_value lpoe_parked_in(uint32_t slot);
+/* The slot of one value; LPOE_NONE if it lies in none. */
+uint32_t lpoe_slot_in(const struct poe_value *value);
 struct poe_payload lpoe_payload(const struct poe_value *value);
 
 /* ---- lpoe_dispatch.c, lpoe_error.c ---------------------------------------------- */

@@ -2,18 +2,23 @@
 /*
  * lpoe_args.c -- where the arguments of queued events wait.
  *
- * A payload's first word tells, in nibbles, how many values there are and of
- * what kind each is.  nil and booleans need no more; a number lies in the
- * next word; any other value is parked in Lua and the word is its slot.  More
- * than LPOE_MANY values are parked as one table.
+ * A payload is a run of 32-bit parts.  The first tells how many values there
+ * are and, in three bits each, of what kind.  nil and booleans need no more; an
+ * integer of 32 bits lies in the next part, another number in the next two; any
+ * other value is parked in Lua and the part is its slot.  More than MOST values
+ * are parked as one table.
  *
  * Slots are user values of userdata, which cost half of what a table's fields
  * do, in chunks of 256, so that an old chunk is not visited in the collector's
  * atomic step.  The first chunk is the object of values itself, is always
- * there and is used first; its last user values are the table of the others
- * and, for quick access, those of them last written and read.  A free slot
- * holds nil; storing into a slot cannot fail.  Free slots of a chunk form a
- * list; of the empty chunks one is kept.
+ * there and is used first; its last user value is the table of the others.
+ * Those last written and read lie on aux, at hand.  A free slot holds nil;
+ * storing into a slot cannot fail.  Free slots of a chunk form a list; of the
+ * empty chunks one is kept.
+ *
+ * A backlog is mostly made of the same few values over and over: once some are
+ * parked, one that was parked lately gets the slot it has, which counts its
+ * users.  That is known by address: what is parked stays where it is.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -21,43 +26,81 @@
 #include "lpoe.h"
 
 #define CHUNK 256
-#define MANY 15 /* values; this many nibbles beside the count */
+#define MOST 9      /* values; as many tags fit beside the count */
+#define PACKED 15   /* in place of the count: the slot of a table of them */
+#define TAG_BITS 3
+#define TAGS_AT 4   /* bits of the count */
+#define SHARING 16  /* values that are parked before any share a slot */
 
-/* The first chunk's user values after its slots. */
-enum { WRITTEN = CHUNK + 1, READ, OTHERS, USER_VALUES = OTHERS };
+/* A slot's mark: the next free one, or while it is in use how often (low bits)
+   and its place, plus 1, in `recent`. */
+#define USERS_MAX 1023
+#define RECENT_AT 10
 
-enum tag { NIL, FALSE, TRUE, INTEGER, NUMBER, VALUE, PACKED };
+/* The first chunk's user value after its slots. */
+enum { OTHERS = CHUNK + 1, USER_VALUES = OTHERS };
+
+enum tag { NIL, FALSE, TRUE, SMALL, INTEGER, NUMBER, VALUE };
 
 struct lpoe_chunk {
   uint16_t live;
   uint16_t free_head; /* CHUNK: none */
-  uint16_t next[CHUNK];
+  uint16_t mark[CHUNK];
   uint32_t next_partial, prev_partial;
   int is_open; /* its object exists */
 };
 
-static enum tag tag_at(uint64_t tags, unsigned i) {
-  return (enum tag)(tags >> (4 + 4 * i) & 15);
+/* ---- payloads ----------------------------------------------------------------- */
+
+static uint32_t read_part(const char **at) {
+  uint32_t part;
+  memcpy(&part, *at, sizeof part);
+  *at += sizeof part;
+  return part;
 }
 
-static int count_of(uint64_t tags) {
-  return (int)(tags & 15);
+static void write_part(char **at, uint32_t part) {
+  memcpy(*at, &part, sizeof part);
+  *at += sizeof part;
 }
+
+/* The number of words that end at `at`; what the last has left is 0. */
+static unsigned end_words(uint64_t *words, char *at) {
+  if ((uintptr_t)at & 4) write_part(&at, 0);
+  return (unsigned)((uint64_t *)(void *)at - words);
+}
+
+static uint32_t tags_of(struct poe_payload p) {
+  const char *at = (const char *)p.words;
+  return p.n ? read_part(&at) : 0;
+}
+
+static int count_of(uint32_t tags) {
+  int count = (int)(tags & ((1 << TAGS_AT) - 1));
+  return count == PACKED ? 1 : count;
+}
+
+int lpoe_is_packed(struct poe_payload p) {
+  return (tags_of(p) & PACKED) == PACKED;
+}
+
+int lpoe_count(struct poe_payload p) { return count_of(tags_of(p)); }
 
 struct poe_payload lpoe_payload(const struct poe_value *value) {
   return (struct poe_payload){value->n, value->words};
 }
 
 struct poe_value lpoe_parked_in(uint32_t slot) {
-  return (struct poe_value){2, {1 | VALUE << 4, slot}};
+  struct poe_value value = {.n = 1};
+  char *at = (char *)value.words;
+  write_part(&at, 1 | VALUE << TAGS_AT);
+  write_part(&at, slot);
+  return value;
 }
 
-int lpoe_is_packed(struct poe_payload p) {
-  return p.n && tag_at(p.words[0], 0) == PACKED;
-}
-
-int lpoe_count(struct poe_payload p) {
-  return p.n ? count_of(p.words[0]) : 0;
+uint32_t lpoe_slot_in(const struct poe_value *value) {
+  const char *at = (const char *)value->words;
+  return read_part(&at) == (1 | VALUE << TAGS_AT) ? read_part(&at) : LPOE_NONE;
 }
 
 /* ---- chunks ------------------------------------------------------------------- */
@@ -98,8 +141,9 @@ static void open_slots(struct lpoe_values *v, uint32_t c) {
   struct lpoe_chunk *chunk = &v->chunk[c];
   chunk->live = 0;
   chunk->free_head = 0;
-  for (unsigned i = 0; i < CHUNK; i++) chunk->next[i] = (uint16_t)(i + 1);
+  for (unsigned i = 0; i < CHUNK; i++) chunk->mark[i] = (uint16_t)(i + 1);
   chunk->is_open = 1;
+  v->free += CHUNK;
   link_partial(v, c);
 }
 
@@ -125,33 +169,28 @@ static void open_chunk(struct lpoe *P, lua_State *L, int values) {
   v->empty++;
 }
 
-static unsigned free_in(const struct lpoe_values *v, uint32_t c) {
-  return CHUNK - v->chunk[c].live;
-}
-
-static int has_room(const struct lpoe_values *v, unsigned n) {
-  unsigned room = free_in(v, 0);
-  uint32_t c = v->partial;
-  for (; c != LPOE_NONE && room < n; c = v->chunk[c].next_partial)
-    if (c) room += free_in(v, c);
-  return room >= n;
-}
-
 static uint32_t take_slot(struct lpoe_values *v) {
-  uint32_t c = free_in(v, 0) ? 0 : v->partial;
+  uint32_t c = v->chunk[0].live < CHUNK ? 0 : v->partial;
   struct lpoe_chunk *chunk = &v->chunk[c];
   uint32_t i = chunk->free_head;
-  chunk->free_head = chunk->next[i];
+  chunk->free_head = chunk->mark[i];
+  chunk->mark[i] = 1;
   if (chunk->live == 0 && c) v->empty--;
   if (++chunk->live == CHUNK) unlink_partial(v, c);
+  v->free--;
   v->live++;
   return c * CHUNK + i;
+}
+
+static uint16_t *mark_of(struct lpoe_values *v, uint32_t slot) {
+  return &v->chunk[slot / CHUNK].mark[slot % CHUNK];
 }
 
 static void drop_chunk(struct lpoe *P, uint32_t c) {
   struct lpoe_values *v = &P->values;
   unlink_partial(v, c);
   v->chunk[c].is_open = 0;
+  v->free -= CHUNK;
   lua_getiuservalue(P->aux, LPOE_AT_VALUES, OTHERS);
   lua_pushnil(P->aux);
   lua_rawseti(P->aux, -2, (lua_Integer)c);
@@ -160,7 +199,7 @@ static void drop_chunk(struct lpoe *P, uint32_t c) {
     if (v->last[i] != c) continue;
     v->last[i] = 0;
     lua_pushnil(P->aux);
-    lua_setiuservalue(P->aux, LPOE_AT_VALUES, WRITTEN + i);
+    lua_replace(P->aux, LPOE_AT_WRITTEN + i);
   }
   while (!v->chunk[v->nchunks - 1].is_open) v->nchunks--;
   if (v->room <= 64 || v->nchunks > v->room / 4) return;
@@ -179,9 +218,10 @@ static void give_slot(struct lpoe *P, uint32_t slot) {
     chunk->free_head = CHUNK;
     link_partial(v, c);
   }
-  chunk->next[slot % CHUNK] = chunk->free_head;
+  chunk->mark[slot % CHUNK] = chunk->free_head;
   chunk->free_head = (uint16_t)(slot % CHUNK);
   chunk->live--;
+  v->free++;
   v->live--;
   if (chunk->live > 0 || c == 0) return;
   if (v->empty)
@@ -190,22 +230,25 @@ static void give_slot(struct lpoe *P, uint32_t slot) {
     v->empty++;
 }
 
-static void find_chunk(lua_State *L, int values, int use, uint32_t c) {
-  lua_getiuservalue(L, values, OTHERS);
-  lua_rawgeti(L, -1, (lua_Integer)c);
-  lua_setiuservalue(L, values, use);
-  lua_pop(L, 1);
+/* One user less: was it the last? */
+static int leave_slot(struct lpoe_values *v, uint32_t slot) {
+  uint16_t *mark = mark_of(v, slot);
+  unsigned recent = *mark >> RECENT_AT;
+  if ((--*mark & USERS_MAX) > 0) return 0;
+  if (recent) v->recent[recent - 1].value = NULL;
+  return 1;
 }
 
-/* Push the object of the chunk of a slot that is not in the first. */
-static void push_chunk(struct lpoe *P, lua_State *L, int values, int use,
-                       uint32_t slot) {
-  uint32_t *last = &P->values.last[use - WRITTEN];
-  if (*last != slot / CHUNK) {
-    *last = slot / CHUNK;
-    find_chunk(L, values, use, *last);
-  }
-  lua_getiuservalue(L, values, use);
+/* The object of a chunk, which is not the first, comes to lie there on aux. */
+static void bring_chunk(struct lpoe *P, int where, uint32_t c) {
+  lua_State *A = P->aux;
+  uint32_t *last = &P->values.last[where - LPOE_AT_WRITTEN];
+  if (*last == c) return;
+  *last = c;
+  lua_getiuservalue(A, LPOE_AT_VALUES, OTHERS);
+  lua_rawgeti(A, -1, (lua_Integer)c);
+  lua_replace(A, where);
+  lua_pop(A, 1);
 }
 
 /* ---- parking --------------------------------------------------------------------- */
@@ -214,44 +257,82 @@ static void push_chunk(struct lpoe *P, lua_State *L, int values, int use,
 static void store(struct lpoe *P, lua_State *L, int values, int index,
                   uint32_t slot) {
   int i = (int)(slot % CHUNK) + 1;
+  lua_pushvalue(L, index);
   if (slot < CHUNK) {
-    lua_pushvalue(L, index);
     lua_setiuservalue(L, values, i);
     return;
   }
-  push_chunk(P, L, values, WRITTEN, slot);
-  lua_pushvalue(L, index);
-  lua_setiuservalue(L, -2, i);
-  lua_pop(L, 1);
+  bring_chunk(P, LPOE_AT_WRITTEN, slot / CHUNK);
+  lua_xmove(L, P->aux, 1);
+  lua_setiuservalue(P->aux, LPOE_AT_WRITTEN, i);
+}
+
+static uint32_t park_alone(struct lpoe *P, lua_State *L, int values,
+                           int index) {
+  uint32_t slot = take_slot(&P->values);
+  store(P, L, values, index, slot);
+  return slot;
+}
+
+/* In the slot where it lies already, if it is among the last that were looked
+   for; it is from now on. */
+static uint32_t park_shared(struct lpoe *P, lua_State *L, int values,
+                            int index, int type) {
+  struct lpoe_values *v = &P->values;
+  const void *value = lua_topointer(L, index);
+  unsigned place = (unsigned)((uintptr_t)value >> 4 ^ (uintptr_t)value >> 9) &
+                   (LPOE_REPEATS - 1);
+  struct lpoe_repeat *s = &v->recent[place];
+  if (s->value) {
+    uint16_t *mark = mark_of(v, s->slot);
+    if (s->value == value && s->type == type &&
+        (*mark & USERS_MAX) < USERS_MAX) {
+      ++*mark;
+      return s->slot;
+    }
+    *mark &= USERS_MAX; /* forgotten */
+  }
+  *s = (struct lpoe_repeat){value, park_alone(P, L, values, index), type};
+  *mark_of(v, s->slot) |= (uint16_t)((place + 1) << RECENT_AT);
+  return s->slot;
 }
 
 static void reserve(struct lpoe *P, lua_State *L, int values, unsigned n) {
-  while (!has_room(&P->values, n)) open_chunk(P, L, values);
+  while (P->values.free < n) open_chunk(P, L, values);
 }
 
-static uint64_t park_number(lua_State *L, int index, uint64_t *word) {
+static enum tag park_number(lua_State *L, int index, char **at) {
   if (lua_isinteger(L, index)) {
-    *word = (uint64_t)lua_tointeger(L, index);
+    lua_Integer i = lua_tointeger(L, index);
+    if (i == (int32_t)i) {
+      write_part(at, (uint32_t)i);
+      return SMALL;
+    }
+    memcpy(*at, &i, sizeof i);
+    *at += sizeof i;
     return INTEGER;
   }
   lua_Number x = lua_tonumber(L, index);
-  memcpy(word, &x, sizeof x);
+  memcpy(*at, &x, sizeof x);
+  *at += sizeof x;
   return NUMBER;
 }
 
-/* The tag of one value; its word, if it needs one, goes to *word. */
-static uint64_t park_value(struct lpoe *P, lua_State *L, int values,
-                           int index, uint64_t *word) {
-  switch (lua_type(L, index)) {
+/* The tag of one value; what it needs is written. */
+static enum tag park_value(struct lpoe *P, lua_State *L, int values,
+                           int index, char **at) {
+  int type = lua_type(L, index);
+  switch (type) {
     case LUA_TNIL:
       return NIL;
     case LUA_TBOOLEAN:
       return lua_toboolean(L, index) ? TRUE : FALSE;
     case LUA_TNUMBER:
-      return park_number(L, index, word);
+      return park_number(L, index, at);
     default:
-      *word = take_slot(&P->values);
-      store(P, L, values, index, (uint32_t)*word);
+      write_part(at, type != LUA_TLIGHTUSERDATA && P->values.live >= SHARING
+                         ? park_shared(P, L, values, index, type)
+                         : park_alone(P, L, values, index));
       return VALUE;
   }
 }
@@ -259,6 +340,7 @@ static uint64_t park_value(struct lpoe *P, lua_State *L, int values,
 static struct poe_payload park_packed(struct lpoe *P, lua_State *L, int first,
                                       int count, uint64_t *words) {
   int values = lua_upvalueindex(2);
+  char *at = (char *)words;
   luaL_checkstack(L, 4, "too many arguments");
   lua_createtable(L, count, 1);
   P->values.tables++;
@@ -269,27 +351,26 @@ static struct poe_payload park_packed(struct lpoe *P, lua_State *L, int first,
   lua_pushinteger(L, count);
   lua_setfield(L, -2, "n");
   reserve(P, L, values, 1);
-  words[1] = take_slot(&P->values);
-  store(P, L, values, lua_gettop(L), (uint32_t)words[1]);
-  words[0] = 1 | PACKED << 4;
+  write_part(&at, PACKED | VALUE << TAGS_AT);
+  write_part(&at, park_alone(P, L, values, lua_gettop(L)));
   lua_pop(L, 1);
-  return (struct poe_payload){2, words};
+  return (struct poe_payload){1, words};
 }
 
 struct poe_payload lpoe_park(struct lpoe *P, lua_State *L, int first,
                              int count, uint64_t *words) {
   int values = lua_upvalueindex(2);
   if (count <= 0) return (struct poe_payload){0, words};
-  if (count >= MANY) return park_packed(P, L, first, count, words);
+  if (count > MOST) return park_packed(P, L, first, count, words);
   reserve(P, L, values, (unsigned)count);
-  uint64_t tags = (uint64_t)count, *word = words + 1;
+  uint32_t tags = (uint32_t)count;
+  char *tags_at = (char *)words, *at = tags_at + sizeof tags;
   for (int i = 0; i < count; i++) {
-    uint64_t tag = park_value(P, L, values, first + i, word);
-    if (tag >= INTEGER) word++;
-    tags |= tag << (4 + 4 * i);
+    uint32_t tag = park_value(P, L, values, first + i, &at);
+    tags |= tag << (TAGS_AT + TAG_BITS * i);
   }
-  words[0] = tags;
-  return (struct poe_payload){(unsigned)(word - words), words};
+  write_part(&tags_at, tags);
+  return (struct poe_payload){end_words(words, at), words};
 }
 
 static int open_chunk_protected(lua_State *L) {
@@ -300,7 +381,7 @@ static int open_chunk_protected(lua_State *L) {
 /* 0, or -1 if there is no memory. */
 static int reserve_one(struct lpoe *P) {
   lua_State *W = P->worker;
-  if (has_room(&P->values, 1)) return 0;
+  if (P->values.free > 0) return 0;
   lua_pushcfunction(W, open_chunk_protected);
   lua_pushlightuserdata(W, P);
   lua_pushvalue(P->aux, LPOE_AT_VALUES);
@@ -311,45 +392,48 @@ static int reserve_one(struct lpoe *P) {
 }
 
 struct poe_value lpoe_park_one(struct lpoe *P, lua_State *L) {
-  struct poe_value value = {2, {0, 0}};
+  struct poe_value value = {.n = 1};
   lua_State *A = P->aux;
+  char *tags_at = (char *)value.words, *at = tags_at + sizeof(uint32_t);
   int type = lua_type(L, -1);
-  if (type > LUA_TNUMBER || type == LUA_TLIGHTUSERDATA) {
-    if (reserve_one(P)) {
-      lua_pop(L, 1);
-      value.words[0] = 1;
-      return value;
-    }
+  uint32_t tag = NIL;
+  if ((type > LUA_TNUMBER || type == LUA_TLIGHTUSERDATA) && reserve_one(P)) {
+    lua_pop(L, 1);
+  } else {
+    if (L != A) lua_xmove(L, A, 1);
+    tag = park_value(P, A, LPOE_AT_VALUES, lua_gettop(A), &at);
+    lua_pop(A, 1);
   }
-  if (L != A) lua_xmove(L, A, 1);
-  uint64_t tag = park_value(P, A, LPOE_AT_VALUES, lua_gettop(A),
-                            &value.words[1]);
-  value.words[0] = 1 | tag << 4;
-  lua_pop(A, 1);
+  write_part(&tags_at, 1 | tag << TAGS_AT);
+  value.n = end_words(value.words, at);
   return value;
 }
 
 /* ---- pushing and letting go ------------------------------------------------------- */
 
-static void empty(lua_State *L, int chunk, int i) {
+static void empty_slot(struct lpoe *P, lua_State *L, int chunk, uint32_t slot) {
   lua_pushnil(L);
-  lua_setiuservalue(L, chunk, i);
+  lua_setiuservalue(L, chunk, (int)(slot % CHUNK) + 1);
+  give_slot(P, slot);
+}
+
+static int is_left(struct lpoe *P, uint32_t slot) {
+  return slot != P->memory_slot && leave_slot(&P->values, slot);
 }
 
 static void push_slot(struct lpoe *P, lua_State *L, int values, uint32_t slot,
                       int take) {
+  lua_State *A = P->aux;
   int i = (int)(slot % CHUNK) + 1;
-  if (slot == P->memory_slot) take = 0;
   if (slot < CHUNK) {
     lua_getiuservalue(L, values, i);
-    if (take) empty(L, values, i);
-  } else {
-    push_chunk(P, L, values, READ, slot);
-    lua_getiuservalue(L, -1, i);
-    if (take) empty(L, -3, i);
-    lua_replace(L, -2);
+    if (take && is_left(P, slot)) empty_slot(P, L, values, slot);
+    return;
   }
-  if (take) give_slot(P, slot);
+  bring_chunk(P, LPOE_AT_READ, slot / CHUNK);
+  lua_getiuservalue(A, LPOE_AT_READ, i);
+  lua_xmove(A, L, 1);
+  if (take && is_left(P, slot)) empty_slot(P, A, LPOE_AT_READ, slot);
 }
 
 static int push_packed(struct lpoe *P, lua_State *L, int values,
@@ -365,57 +449,62 @@ static int push_packed(struct lpoe *P, lua_State *L, int values,
   return n;
 }
 
-static void push_number(lua_State *L, enum tag tag, uint64_t word) {
-  if (tag == INTEGER) {
-    lua_pushinteger(L, (lua_Integer)word);
-    return;
-  }
+static void push_number(lua_State *L, enum tag tag, const char **at) {
+  lua_Integer i;
   lua_Number x;
-  memcpy(&x, &word, sizeof x);
-  lua_pushnumber(L, x);
+  if (tag == INTEGER) {
+    memcpy(&i, *at, sizeof i);
+    lua_pushinteger(L, i);
+  } else {
+    memcpy(&x, *at, sizeof x);
+    lua_pushnumber(L, x);
+  }
+  *at += sizeof x;
 }
 
 int lpoe_push_parked(struct lpoe *P, lua_State *L, int values,
                      struct poe_payload p, int take) {
   if (p.n == 0) return 0;
-  uint64_t tags = p.words[0];
-  const uint64_t *word = p.words + 1;
+  const char *at = (const char *)p.words;
+  uint32_t tags = read_part(&at);
   int count = count_of(tags);
-  for (int i = 0; i < count; i++) {
-    enum tag tag = tag_at(tags, (unsigned)i);
-    if (tag == NIL)
+  if ((tags & PACKED) == PACKED)
+    return push_packed(P, L, values, read_part(&at), take);
+  tags >>= TAGS_AT;
+  for (int i = 0; i < count; i++, tags >>= TAG_BITS) {
+    enum tag tag = (enum tag)(tags & ((1 << TAG_BITS) - 1));
+    if (tag == VALUE)
+      push_slot(P, L, values, read_part(&at), take);
+    else if (tag == SMALL)
+      lua_pushinteger(L, (int32_t)read_part(&at));
+    else if (tag > SMALL)
+      push_number(L, tag, &at);
+    else if (tag == NIL)
       lua_pushnil(L);
-    else if (tag <= TRUE)
-      lua_pushboolean(L, tag == TRUE);
-    else if (tag <= NUMBER)
-      push_number(L, tag, *word++);
-    else if (tag == VALUE)
-      push_slot(P, L, values, (uint32_t)*word++, take);
     else
-      return push_packed(P, L, values, (uint32_t)*word, take);
+      lua_pushboolean(L, tag == TRUE);
   }
   return count;
 }
 
 static void clear_slot(struct lpoe *P, uint32_t slot) {
-  lua_State *A = P->aux;
-  if (slot == P->memory_slot) return;
-  if (!P->closing) {
-    push_slot(P, A, LPOE_AT_VALUES, slot, 1);
-    lua_pop(A, 1);
-    return;
-  }
-  P->values.live--;
+  if (P->closing || !is_left(P, slot)) return;
+  if (slot >= CHUNK) bring_chunk(P, LPOE_AT_READ, slot / CHUNK);
+  empty_slot(P, P->aux, slot < CHUNK ? LPOE_AT_VALUES : LPOE_AT_READ, slot);
 }
 
 void lpoe_unpark(struct lpoe *P, struct poe_payload p) {
   if (p.n == 0) return;
-  uint64_t tags = p.words[0];
-  const uint64_t *word = p.words + 1;
-  for (int i = 0; i < count_of(tags); i++) {
-    enum tag tag = tag_at(tags, (unsigned)i);
-    if (tag >= VALUE) clear_slot(P, (uint32_t)*word);
-    if (tag >= INTEGER) word++;
+  const char *at = (const char *)p.words;
+  uint32_t tags = read_part(&at);
+  int count = count_of(tags);
+  tags >>= TAGS_AT;
+  for (int i = 0; i < count; i++, tags >>= TAG_BITS) {
+    enum tag tag = (enum tag)(tags & ((1 << TAG_BITS) - 1));
+    if (tag == VALUE)
+      clear_slot(P, read_part(&at));
+    else if (tag >= SMALL)
+      at += tag == SMALL ? 4 : 8;
   }
 }
 

@@ -174,7 +174,7 @@ static struct poe_value build_exception(struct lpoe *P, struct build *b) {
   lua_pushlightuserdata(W, b);
   if (lua_pcall(W, 1, 1, 0) == LUA_OK) {
     struct poe_value value = lpoe_park_one(P, W);
-    if (value.words[0] != 1) return value; /* 1: no memory to park it */
+    if (lpoe_slot_in(&value) != LPOE_NONE) return value;
   } else {
     lua_pop(W, 1);
   }
