@@ -28,9 +28,9 @@ TEST(a_count_may_fall_below_zero_and_then_keeps_the_kernel) {
   start(1);
   ASSERT_EQ(do_dec(1, "a", NULL), -1);
   ASSERT_EQ(poe_session_refcount(by(1)), 1);
-  ASSERT_EQ(host.k->tagged, 1);
+  ASSERT_EQ(host.k->tags.count, 1);
   ASSERT_EQ(do_inc(1, "a", NULL), 0);
-  ASSERT_EQ(host.k->tagged, 0);
+  ASSERT_EQ(host.k->tags.count, 0);
   end();
 }
 
@@ -40,7 +40,7 @@ TEST(tags_go_with_their_session) {
   do_inc(1, "a", NULL);
   do_dec(1, "b", NULL);
   poe_kernel_stop(host.k);
-  ASSERT_EQ(host.k->tagged, 0);
+  ASSERT_EQ(host.k->tags.count, 0);
   end();
 }
 
@@ -90,7 +90,7 @@ TEST(without_memory_nothing_is_counted) {
     if (allow == 0) ASSERT_EQ(err, -ENOMEM);
     if (!err) do_inc(1, "a", NULL);
     ASSERT_EQ(poe_session_refcount(by(1)), 1);
-    ASSERT_EQ(host.k->tagged, 0);
+    ASSERT_EQ(host.k->tags.count, 0);
   }
   end();
 }

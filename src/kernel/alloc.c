@@ -30,6 +30,8 @@
 
 #define SLAB_SIZE ((size_t)64 * 1024)
 #define GRAIN ((size_t)16)
+/* Blocks of 64 bytes and its multiples fill whole cache lines. */
+#define LINE 64u
 
 /* At the start of its own pages, which are aligned to their size. */
 struct poe__slab {
@@ -119,7 +121,7 @@ static struct poe__slab *new_slab(poe_kernel *k, struct poe__list *class) {
     count_out(k, SLAB_SIZE);
     return NULL;
   }
-  slab->unused = (sizeof *slab + GRAIN - 1) / GRAIN * GRAIN;
+  slab->unused = LINE; /* behind this head */
   poe__list_push(class, &slab->node);
   return slab;
 }

@@ -54,8 +54,7 @@ void poe__child_fini(poe_kernel *k) {
 /* ---- records and watchers ------------------------------------------------------- */
 
 static struct record *find_record(poe_kernel *k, pid_t pid) {
-  uint64_t hash = poe__mix((uint64_t)pid);
-  struct poe__link *link = poe__map_first(&k->children.pids, hash);
+  struct poe__link *link = poe__map_first(&k->children.pids, (uint64_t)pid);
   for (; link; link = link->next) {
     struct record *r = (struct record *)(void *)link;
     if (r->pid == pid) return r;
@@ -68,20 +67,20 @@ static struct record *make_record(poe_kernel *k, pid_t pid) {
   struct record *r = poe__zalloc(k, sizeof *r);
   if (!r) return NULL;
   r->pid = pid;
-  r->link.hash = poe__mix((uint64_t)pid);
+  r->link.key = (uint64_t)pid;
   poe__list_init(&r->watchers);
   poe__list_push(&k->children.records, &r->node);
   poe__map_add(&k->children.pids, &r->link);
   return r;
 }
 
-static uint64_t hash_of(const poe_session *s, pid_t pid) {
-  return poe__mix(s->id << 32 ^ (uint64_t)pid);
+static uint64_t key_of(const poe_session *s, pid_t pid) {
+  return poe__pair(poe__id(s), (uint64_t)pid);
 }
 
 static struct watcher *find(poe_kernel *k, const poe_session *s, pid_t pid) {
   struct poe__link *link =
-      poe__map_first(&k->children.watchers, hash_of(s, pid));
+      poe__map_first(&k->children.watchers, key_of(s, pid));
   for (; link; link = link->next) {
     struct watcher *w = POE__ITEM(link, struct watcher, link);
     if (w->owned.session == s && w->on->pid == pid) return w;
@@ -94,7 +93,7 @@ static void unlink_watcher(poe_kernel *k, struct watcher *w) {
   poe_session *s = w->owned.session;
   poe__map_remove(k, &k->children.watchers, &w->link);
   poe__list_remove(&w->node);
-  poe__list_remove(&w->owned.node);
+  poe__disown(&w->owned);
   poe__name_drop(k, w->event);
   poe__name_drop(k, w->from);
   poe__name_drop(k, w->file);
@@ -139,7 +138,6 @@ static struct watcher *make_watcher(poe_kernel *k, poe_session *s,
   struct watcher *w = poe__zalloc(k, sizeof *w + args.n * sizeof(uint64_t));
   if (!w) return NULL;
   w->owned.session = s;
-  w->owned.kind = POE__OWNED_CHILD;
   w->n = args.n;
   for (unsigned i = 0; i < args.n; i++) w->words[i] = args.words[i];
   return w;
@@ -149,10 +147,10 @@ static void link_watcher(poe_kernel *k, struct watcher *w,
                          struct record *r) {
   poe_session *s = w->owned.session;
   w->on = r;
-  w->link.hash = hash_of(s, r->pid);
+  w->link.key = key_of(s, r->pid);
   poe__map_add(&k->children.watchers, &w->link);
   poe__list_push(&r->watchers, &w->node);
-  poe__list_push(&s->owned, &w->owned.node);
+  poe__own(s, &w->owned, POE__OWNED_CHILD);
   poe__session_ref(k, s);
 }
 

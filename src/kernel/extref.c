@@ -24,13 +24,13 @@ static struct extref *of_owned(struct poe__owned *o) {
   return POE__ITEM(o, struct extref, owned);
 }
 
-static uint64_t hash_of(const poe_session *s, const poe_name *tag) {
-  return poe__mix(s->id << 32 ^ tag->id);
+static uint64_t key_of(const poe_session *s, const poe_name *tag) {
+  return poe__pair(poe__id(s), tag->id);
 }
 
 static struct extref *find(poe_kernel *k, const poe_session *s,
                            const poe_name *tag) {
-  struct poe__link *link = poe__map_first(&k->tags, hash_of(s, tag));
+  struct poe__link *link = poe__map_first(&k->tags, key_of(s, tag));
   for (; link; link = link->next) {
     struct extref *x = POE__ITEM(link, struct extref, link);
     if (x->owned.session == s && x->tag == tag) return x;
@@ -44,12 +44,9 @@ static struct extref *make(poe_kernel *k, poe_session *s, poe_name *tag) {
   if (!x) return NULL;
   poe_name_ref(tag);
   x->tag = tag;
-  x->link.hash = hash_of(s, tag);
-  x->owned.session = s;
-  x->owned.kind = POE__OWNED_TAG;
+  x->link.key = key_of(s, tag);
   poe__map_add(&k->tags, &x->link);
-  poe__list_push(&s->owned, &x->owned.node);
-  if (s->tags++ == 0) k->tagged++;
+  poe__own(s, &x->owned, POE__OWNED_TAG);
   return x;
 }
 
@@ -58,10 +55,9 @@ void poe__extref_drop(poe_kernel *k, struct poe__owned *o) {
   poe_session *s = o->session;
   int is_ref = x->is_ref;
   poe__map_remove(k, &k->tags, &x->link);
-  poe__list_remove(&o->node);
+  poe__disown(o);
   poe_name_unref(k, x->tag);
   poe__free(k, x, sizeof *x);
-  if (--s->tags == 0) k->tagged--;
   if (is_ref) poe__session_unref(k, s);
 }
 

@@ -3,8 +3,8 @@
  * internal.h -- what the kernel's files share: structs and poe__ functions.
  *
  * Ownership, from top to bottom:
- * - The kernel owns the sessions; a session owns its timers, aliases and all
- *   that hangs on its `owned` list.  Freeing a session frees these.
+ * - The kernel owns the sessions; a session owns its aliases and all that
+ *   hangs on its `owned` ring.  Freeing a session frees these.
  * - A session that was freed stays in memory, dead, while `holds` says that a
  *   frame, a queued event or a walk still points at it.
  * - Every pointer or index to a name is one reference.
@@ -42,9 +42,11 @@
 
 struct poe_name {
   struct poe__link link;
+  poe_session *session;  /* whose alias it is, or NULL; see alias.c */
+  struct poe__list node; /* then in session->aliases */
   uint32_t refs;
   uint32_t id; /* index in k->names.by_id, used again after the name is gone */
-  size_t len;
+  uint32_t len;
   char text[];
 };
 
@@ -61,29 +63,29 @@ enum poe__session_flag {
   POE__LIMITED = 8  /* see limit.c */
 };
 
+/* Two of the processor's cache lines: what an event needs is in the first. */
 struct poe_session {
-  struct poe__link by_id;
-  uint64_t id;
+  struct poe__link by_id; /* its key is the ID */
   uint64_t data; /* the host's */
-  poe_session *parent;
-  struct poe__list sibling, children;
-  struct poe__list idle;     /* in k->idle or in a sweep, while refs is 0 */
-  struct poe__list groups;   /* timers by name, see timer.c */
-  struct poe__list aliases;  /* in the order set */
-  struct poe__list owned;    /* struct poe__owned of every other kind */
   struct poe__post *first_post, *last_post; /* waiting in the FIFO for it */
   uint32_t refs;   /* why it lives: see poe__session_ref */
   uint32_t to;     /* events queued to it */
   uint32_t from;   /* events it has queued to others */
   uint32_t holds;  /* pointers that must not dangle */
-  uint32_t running; /* frames in which it handles an event */
+  uint32_t running : 12; /* frames in which it handles an event */
+  uint32_t flags : 4;
+  uint32_t trace : 8, assertions : 8; /* topics beside those of all sessions */
   uint32_t walk;   /* stamp of the last walk over children, see session.c */
-  uint32_t tags;   /* tags held on it */
-  uint8_t flags;
-  uint8_t trace, assertions; /* topics beside those of all sessions */
+
+  poe_session *parent;
+  struct poe__list *children, sibling;
+  struct poe__list idle;     /* in k->idle or in a sweep, while refs is 0 */
+  struct poe__list *aliases; /* in the order set */
+  struct poe__list *owned;   /* struct poe__owned of every kind */
 };
 
 enum poe__owned_kind {
+  POE__OWNED_TIMERS,
   POE__OWNED_SELECT,
   POE__OWNED_SIGNAL,
   POE__OWNED_CHILD,
@@ -93,7 +95,7 @@ enum poe__owned_kind {
 
 /* First member of everything that dies with its session. */
 struct poe__owned {
-  struct poe__list node;
+  struct poe__list node; /* in session->owned */
   poe_session *session;
   enum poe__owned_kind kind;
 };
@@ -209,9 +211,8 @@ struct poe_kernel {
   struct poe__list idle;
 
   struct poe__names names;
-  struct poe__map aliases;
+  size_t aliases;
   struct poe__map tags;
-  size_t tagged; /* sessions with at least one tag */
   struct poe__map timer_groups;
   struct poe__map timer_ids;
   int64_t last_timer;
@@ -255,6 +256,19 @@ int poe__grow(poe_kernel *k, void **p, size_t item, size_t *room,
 /* Make it hold n items only, if the allocator can. */
 void poe__shrink(poe_kernel *k, void **p, size_t item, size_t *room, size_t n);
 void poe__array_free(poe_kernel *k, void *p, size_t size);
+
+static inline uint64_t poe__id(const poe_session *s) { return s->by_id.key; }
+/* What it owns, from now on... */
+static inline void poe__own(poe_session *s, struct poe__owned *o,
+                            enum poe__owned_kind kind) {
+  o->session = s;
+  o->kind = kind;
+  poe__ring_push(&s->owned, &o->node);
+}
+/* ...and no longer. */
+static inline void poe__disown(struct poe__owned *o) {
+  poe__ring_remove(&o->session->owned, &o->node);
+}
 
 /* name.c */
 int poe__name_init(poe_kernel *k);
@@ -379,12 +393,11 @@ void poe__timer_set_index(struct poe__timer *t, uint32_t index);
 /* Take a timer out of everything but memory. */
 void poe__timer_detach(poe_kernel *k, struct poe__timer *t);
 void poe__timer_free(poe_kernel *k, struct poe__timer *t);
-void poe__timer_clear_session(poe_kernel *k, poe_session *s);
+void poe__timer_drop(poe_kernel *k, struct poe__owned *owned);
 void poe__timer_fini(poe_kernel *k);
 
 /* alias.c, extref.c */
 void poe__alias_clear_session(poe_kernel *k, poe_session *s);
-void poe__alias_fini(poe_kernel *k);
 void poe__extref_drop(poe_kernel *k, struct poe__owned *owned);
 void poe__extref_fini(poe_kernel *k);
 

@@ -96,7 +96,6 @@ void poe_kernel_free(poe_kernel *k) {
   poe__event_fini(k);
   poe__session_fini(k);
   poe__timer_fini(k);
-  poe__alias_fini(k);
   poe__extref_fini(k);
   poe__select_fini(k);
   poe__signal_fini(k);
@@ -197,11 +196,11 @@ static int has_nothing_but_tags(poe_kernel *k) {
 /* Nothing can happen any more: tell everybody, or end. */
 static void test_idle(poe_kernel *k) {
   if (!has_nothing_but_tags(k)) return;
-  if (k->tagged && k->ops->collect(k->ud)) {
+  if (k->tags.count && k->ops->collect(k->ud)) {
     poe__sweep(k);
     if (!has_nothing_but_tags(k)) return;
   }
-  if (k->tagged || k->sessions.count == 0) return;
+  if (k->tags.count || k->sessions.count == 0) return;
   if (poe__signal_queue(k, &k->root, k->n_idle)) k->error = -ENOMEM;
 }
 
@@ -414,7 +413,7 @@ int64_t poe_kernel_timeout_ns(poe_kernel *k) {
   if (k->has_exception || k->error) return 0;
   if (k->sessions.count == 0) return -1;
   if (k->selects.nready || k->signals.any_caught) return 0;
-  if (has_nothing_but_tags(k) && !k->tagged) return 0;
+  if (has_nothing_but_tags(k) && !k->tags.count) return 0;
   if (k->loop && k->loop_ops->backend) k->loop_ops->backend(k->loop, &is_stale);
   if (is_stale) return 0;
   int64_t wait = time_to_wait(k);
@@ -507,7 +506,7 @@ void poe_census(const poe_kernel *k, struct poe_census *out) {
       .selects = k->selects.count,
       .signals = k->signals.watchers.count,
       .children = k->children.watchers.count,
-      .aliases = k->aliases.count,
+      .aliases = k->aliases,
       .tags = k->tags.count,
       .names = k->names.map.count,
       .allocations = k->allocations,

@@ -27,8 +27,7 @@ struct limit {
 };
 
 static struct limit *find(const poe_kernel *k, const poe_session *s) {
-  struct poe__link *link =
-      poe__map_first(&k->limits.map, poe__mix(s->id));
+  struct poe__link *link = poe__map_first(&k->limits.map, poe__id(s));
   for (; link; link = link->next) {
     struct limit *l = POE__ITEM(link, struct limit, link);
     if (l->owned.session == s) return l;
@@ -40,18 +39,16 @@ static struct limit *make(poe_kernel *k, poe_session *s) {
   if (poe__map_reserve(k, &k->limits.map)) return NULL;
   struct limit *l = poe__zalloc(k, sizeof *l);
   if (!l) return NULL;
-  l->owned.session = s;
-  l->owned.kind = POE__OWNED_LIMIT;
-  l->link.hash = poe__mix(s->id);
+  l->link.key = poe__id(s);
   poe__map_add(&k->limits.map, &l->link);
-  poe__list_push(&s->owned, &l->owned.node);
+  poe__own(s, &l->owned, POE__OWNED_LIMIT);
   return l;
 }
 
 void poe__limit_drop(poe_kernel *k, struct poe__owned *o) {
   struct limit *l = POE__ITEM(o, struct limit, owned);
   poe__map_remove(k, &k->limits.map, &l->link);
-  poe__list_remove(&o->node);
+  poe__disown(o);
   poe__free(k, l, sizeof *l);
 }
 
@@ -69,8 +66,8 @@ static int set(poe_kernel *k, poe_session *s, size_t max,
   l->policy = policy;
   l->is_own = is_own;
   l->is_full = 0;
-  s->flags = (uint8_t)(max ? s->flags | POE__LIMITED
-                           : s->flags & ~POE__LIMITED);
+  s->flags &= ~(unsigned)POE__LIMITED & 15;
+  if (max) s->flags |= POE__LIMITED;
   return 0;
 }
 

@@ -40,7 +40,7 @@ static void split_one(struct poe__map *m) {
   uint64_t bit = m->low_mask + 1;
   while (*from) {
     struct poe__link *link = *from;
-    if (link->hash & bit) {
+    if (poe__map_hash(link->key) & bit) {
       *from = link->next;
       link->next = *to;
       *to = link;
@@ -56,7 +56,7 @@ static void split_one(struct poe__map *m) {
 
 void poe__map_add(struct poe__map *m, struct poe__link *link) {
   if (m->count >= m->low_mask + 1 + m->split) split_one(m);
-  struct poe__link **at = poe__map_bucket(m, poe__map_index(m, link->hash));
+  struct poe__link **at = poe__map_bucket(m, poe__map_index(m, link->key));
   link->next = *at;
   *at = link;
   m->count++;
@@ -89,7 +89,7 @@ static int is_sparse(const struct poe__map *m) {
 
 void poe__map_remove(struct poe_kernel *k, struct poe__map *m,
                      struct poe__link *link) {
-  struct poe__link **at = poe__map_bucket(m, poe__map_index(m, link->hash));
+  struct poe__link **at = poe__map_bucket(m, poe__map_index(m, link->key));
   while (*at != link) at = &(*at)->next;
   *at = link->next;
   m->count--;

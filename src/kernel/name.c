@@ -22,13 +22,17 @@ int poe__name_init(poe_kernel *k) {
   return 0;
 }
 
+static size_t size_of(size_t len) {
+  return offsetof(poe_name, text) + len + 1;
+}
+
 /* The host may end with references of its own: it need not count them then. */
 void poe__name_fini(poe_kernel *k) {
   struct poe__names *n = &k->names;
   for (uint32_t id = 1; id < n->count; id++) {
     poe_name *name = n->by_id[id];
     if ((uintptr_t)name & 1) continue;
-    poe__free(k, name, sizeof *name + name->len + 1);
+    poe__free(k, name, size_of(name->len));
   }
   poe__map_fini(k, &n->map);
   poe__array_free(k, n->by_id, n->room * sizeof *n->by_id);
@@ -51,7 +55,7 @@ static poe_name *find(poe_kernel *k, const char *text, size_t len,
   struct poe__link *link = poe__map_first(&k->names.map, hash);
   for (; link; link = link->next) {
     poe_name *name = (poe_name *)(void *)link;
-    if (link->hash == hash && name->len == len &&
+    if (link->key == hash && name->len == len &&
         memcmp(name->text, text, len) == 0)
       return name;
   }
@@ -88,12 +92,13 @@ poe_name *poe_name_get(poe_kernel *k, const char *text, size_t len) {
     name->refs++;
     return name;
   }
-  if (reserve(k)) return NULL;
-  name = poe__alloc(k, sizeof *name + len + 1);
+  if (len > UINT32_MAX || reserve(k)) return NULL;
+  name = poe__alloc(k, size_of(len));
   if (!name) return NULL;
-  name->link.hash = hash;
+  name->link.key = hash;
+  name->session = NULL;
   name->refs = 1;
-  name->len = len;
+  name->len = (uint32_t)len;
   memcpy(name->text, text, len);
   name->text[len] = '\0';
   name->id = take_id(&k->names);
@@ -108,7 +113,7 @@ void poe__name_free(poe_kernel *k, poe_name *name) {
   poe__map_remove(k, &n->map, &name->link);
   n->by_id[name->id] = (poe_name *)((uintptr_t)n->free_head << 1 | 1);
   n->free_head = name->id;
-  poe__free(k, name, sizeof *name + name->len + 1);
+  poe__free(k, name, size_of(name->len));
 }
 
 void poe_name_ref(poe_name *name) { name->refs++; }

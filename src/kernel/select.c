@@ -70,14 +70,14 @@ static struct poe__fd *entry_of(const poe_kernel *k, int fd) {
   return fd >= 0 && fd < k->selects.room ? k->selects.by_fd[fd] : NULL;
 }
 
-static uint64_t hash_of(const poe_session *s, int fd, int mode) {
-  return poe__mix(s->id << 34 ^ (uint64_t)fd << 2 ^ (uint64_t)mode);
+static uint64_t key_of(const poe_session *s, int fd, int mode) {
+  return poe__pair(poe__id(s), (uint64_t)fd << 2 ^ (uint64_t)mode);
 }
 
 static struct watcher *find(poe_kernel *k, const poe_session *s, int fd,
                             int mode) {
   struct poe__link *link =
-      poe__map_first(&k->selects.watchers, hash_of(s, fd, mode));
+      poe__map_first(&k->selects.watchers, key_of(s, fd, mode));
   for (; link; link = link->next) {
     struct watcher *w = POE__ITEM(link, struct watcher, link);
     if (w->owned.session == s && w->fd == fd && w->mode == (enum poe_mode)mode)
@@ -187,7 +187,7 @@ static void unlink_watcher(poe_kernel *k, struct watcher *w) {
   struct poe__fd *e = w->on;
   poe__map_remove(k, &k->selects.watchers, &w->link);
   poe__list_remove(&w->node);
-  poe__list_remove(&w->owned.node);
+  poe__disown(&w->owned);
   w->on = NULL;
   e->watchers--;
   if (!w->is_paused) e->running[w->mode]--;
@@ -260,7 +260,6 @@ static struct watcher *make_watcher(poe_kernel *k, poe_session *s,
   struct watcher *w = poe__zalloc(k, sizeof *w + args.n * sizeof(uint64_t));
   if (!w) return NULL;
   w->owned.session = s;
-  w->owned.kind = POE__OWNED_SELECT;
   w->on = e;
   w->fd = e->fd;
   w->mode = mode;
@@ -268,7 +267,7 @@ static struct watcher *make_watcher(poe_kernel *k, poe_session *s,
   w->pass = k->selects.pass;
   w->n = args.n;
   for (unsigned i = 0; i < args.n; i++) w->words[i] = args.words[i];
-  w->link.hash = hash_of(s, e->fd, (int)mode);
+  w->link.key = key_of(s, e->fd, (int)mode);
   poe__list_init(&w->node);
   return w;
 }
@@ -279,7 +278,7 @@ static void link_watcher(poe_kernel *k, struct watcher *w,
   poe_session *s = w->owned.session;
   if (!session_watches(k, s, e->fd)) poe__session_ref(k, s);
   poe__list_push(old ? old->node.next : &e->mode[w->mode], &w->node);
-  poe__list_push(&s->owned, &w->owned.node);
+  poe__own(s, &w->owned, POE__OWNED_SELECT);
   poe__map_add(&k->selects.watchers, &w->link);
   e->watchers++;
   e->running[w->mode]++;

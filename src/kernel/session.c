@@ -17,18 +17,12 @@
 
 #include "internal.h"
 
-static void session_setup(poe_session *s) {
-  poe__list_init(&s->sibling);
-  poe__list_init(&s->children);
-  poe__list_init(&s->idle);
-  poe__list_init(&s->groups);
-  poe__list_init(&s->aliases);
-  poe__list_init(&s->owned);
-}
+_Static_assert(sizeof(poe_session) <= 128,
+               "a session fills two cache lines");
 
 void poe__session_init(poe_kernel *k) {
   poe__list_init(&k->idle);
-  session_setup(&k->root);
+  poe__list_init(&k->root.idle);
   k->root.flags = POE__IS_ROOT;
 }
 
@@ -60,13 +54,13 @@ int poe__session_can_own(const poe_session *s) {
 
 static void adopt(poe_kernel *k, poe_session *parent, poe_session *child) {
   child->parent = parent;
-  poe__list_push(&parent->children, &child->sibling);
+  poe__ring_push(&parent->children, &child->sibling);
   poe__session_ref(k, parent);
 }
 
 static void leave_parent(poe_kernel *k, poe_session *s) {
   poe_session *parent = s->parent;
-  poe__list_remove(&s->sibling);
+  poe__ring_remove(&parent->children, &s->sibling);
   s->parent = NULL;
   poe__session_unref(k, parent);
 }
@@ -97,7 +91,7 @@ int poe__walk_tree(poe_kernel *k, struct poe__walk *w, poe_session *s) {
   int err = poe__walk_add(k, w, s);
   for (; !err && i < w->count; i++) {
     poe_session *parent = w->at[i];
-    POE__EACH(node, &parent->children) {
+    POE__EACH_IN(node, parent->children) {
       err = poe__walk_add(k, w, child_at(node));
       if (err) break;
     }
@@ -167,10 +161,9 @@ static poe_session *allocate(poe_kernel *k, uint64_t data) {
   if (poe__map_reserve(k, &k->sessions)) return NULL;
   poe_session *s = poe__zalloc(k, sizeof *s);
   if (!s) return NULL;
-  session_setup(s);
-  s->id = ++k->last_id;
+  poe__list_init(&s->idle);
   s->data = data;
-  s->by_id.hash = poe__mix(s->id);
+  s->by_id.key = ++k->last_id;
   poe__map_add(&k->sessions, &s->by_id);
   return s;
 }
@@ -222,7 +215,7 @@ int poe_session_start(poe_kernel *k, uint64_t data, struct poe_origin origin,
   poe_session *parent = parent_for_new(k);
   poe_session *s = allocate(k, data);
   if (!s) return -ENOMEM;
-  *id = s->id;
+  *id = poe__id(s);
   adopt(k, parent, s);
   poe__session_is_idle(k, s);
   if (POE__UNLIKELY(k->trace &
@@ -241,10 +234,10 @@ int poe_session_start(poe_kernel *k, uint64_t data, struct poe_origin origin,
    changed the list: go on behind `last` if it is still there. */
 static poe_session *next_child(const poe_session *s, poe_session *last,
                                uint32_t walk) {
-  const struct poe__list *from = &s->children;
+  struct poe__list *from = s->children;
   if (last && last->parent == s) from = &last->sibling;
-  for (struct poe__list *n = from->next; n != from; n = n->next)
-    if (n != &s->children && child_at(n)->walk != walk) return child_at(n);
+  POE__EACH_IN(n, from)
+    if (child_at(n)->walk != walk) return child_at(n);
   return NULL;
 }
 
@@ -266,14 +259,15 @@ static void announce_heirs(poe_kernel *k, poe_session *s,
 
 static void drop_owned(poe_kernel *k, poe_session *s) {
   static void (*const drop[])(poe_kernel *, struct poe__owned *) = {
+      [POE__OWNED_TIMERS] = poe__timer_drop,
       [POE__OWNED_SELECT] = poe__select_drop,
       [POE__OWNED_SIGNAL] = poe__signal_drop,
       [POE__OWNED_CHILD] = poe__child_drop,
       [POE__OWNED_TAG] = poe__extref_drop,
       [POE__OWNED_LIMIT] = poe__limit_drop,
   };
-  while (!poe__list_empty(&s->owned)) {
-    struct poe__owned *o = POE__ITEM(s->owned.next, struct poe__owned, node);
+  while (s->owned) {
+    struct poe__owned *o = POE__ITEM(s->owned, struct poe__owned, node);
     drop[o->kind](k, o);
   }
 }
@@ -292,13 +286,11 @@ static void free_session(poe_kernel *k, poe_session *s) {
     tell_death(k, s);
   poe_session *heir = s->parent;
   if (heir) {
-    while (!poe__list_empty(&s->children))
-      move_child(k, child_at(s->children.next), heir);
+    while (s->children) move_child(k, child_at(s->children), heir);
     leave_parent(k, s);
   }
   poe__alias_clear_session(k, s);
   drop_owned(k, s);
-  poe__timer_clear_session(k, s);
   poe__event_clear_session(k, s);
   poe__list_remove(&s->idle);
   poe__map_remove(k, &k->sessions, &s->by_id);
@@ -374,7 +366,7 @@ void poe__session_fini(poe_kernel *k) {
   /* Depth first without recursion: free a leaf until only the root is left. */
   poe_session *s = &k->root;
   for (;;) {
-    while (!poe__list_empty(&s->children)) s = child_at(s->children.next);
+    while (s->children) s = child_at(s->children);
     if (s == &k->root) break;
     poe_session *parent = s->parent;
     free_session(k, s);
@@ -422,16 +414,15 @@ int poe_detach_child(poe_kernel *k, poe_session *child,
 /* ---- look-up ------------------------------------------------------------------------ */
 
 poe_session *poe_session_find(poe_kernel *k, uint64_t id) {
-  uint64_t hash = poe__mix(id);
-  struct poe__link *link = poe__map_first(&k->sessions, hash);
+  struct poe__link *link = poe__map_first(&k->sessions, id);
   for (; link; link = link->next) {
     poe_session *s = POE__ITEM(link, poe_session, by_id);
-    if (s->id == id) return s;
+    if (link->key == id) return s;
   }
   return NULL;
 }
 
-uint64_t poe_session_id(const poe_session *s) { return s->id; }
+uint64_t poe_session_id(const poe_session *s) { return poe__id(s); }
 uint64_t poe_session_data(const poe_session *s) { return s->data; }
 unsigned poe_session_refcount(const poe_session *s) { return s->refs; }
 poe_session *poe_session_parent(const poe_session *s) { return s->parent; }
@@ -445,11 +436,12 @@ int poe_session_is_stopping(const poe_session *s) {
 }
 
 poe_session *poe_session_first_child(const poe_session *s) {
-  if (poe__list_empty(&s->children)) return NULL;
-  return child_at(s->children.next);
+  return s->children ? child_at(s->children) : NULL;
 }
 
 poe_session *poe_session_next_sibling(const poe_session *s) {
-  if (!s->parent || s->sibling.next == &s->parent->children) return NULL;
-  return child_at(s->sibling.next);
+  if (!s->parent) return NULL;
+  const struct poe__list *next =
+      poe__ring_next(s->parent->children, &s->sibling);
+  return next ? child_at(next) : NULL;
 }

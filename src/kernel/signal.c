@@ -120,8 +120,7 @@ void poe__signal_fini(poe_kernel *k) {
 /* ---- watching --------------------------------------------------------------------- */
 
 static struct record *find_record(poe_kernel *k, const poe_name *name) {
-  uint64_t hash = poe__mix(name->id);
-  struct poe__link *link = poe__map_first(&k->signals.signals, hash);
+  struct poe__link *link = poe__map_first(&k->signals.signals, name->id);
   for (; link; link = link->next) {
     struct record *r = (struct record *)(void *)link;
     if (r->name == name) return r;
@@ -133,14 +132,14 @@ int poe__signal_is_watched(poe_kernel *k, const poe_name *signal) {
   return find_record(k, signal) != NULL;
 }
 
-static uint64_t hash_of(const poe_session *s, const poe_name *signal) {
-  return poe__mix(s->id << 32 ^ signal->id);
+static uint64_t key_of(const poe_session *s, const poe_name *signal) {
+  return poe__pair(poe__id(s), signal->id);
 }
 
 static struct watcher *find(poe_kernel *k, const poe_session *s,
                             const poe_name *signal) {
   struct poe__link *link =
-      poe__map_first(&k->signals.watchers, hash_of(s, signal));
+      poe__map_first(&k->signals.watchers, key_of(s, signal));
   for (; link; link = link->next) {
     struct watcher *w = POE__ITEM(link, struct watcher, link);
     if (w->owned.session == s && w->on->name == signal) return w;
@@ -191,7 +190,7 @@ static struct record *make_record(poe_kernel *k, poe_name *name, int *err) {
   }
   r->name = name;
   r->signum = signal_number(name->text);
-  r->link.hash = poe__mix(name->id);
+  r->link.key = name->id;
   *err = os_watch(k, r);
   if (*err) {
     poe__free(k, r, sizeof *r);
@@ -224,22 +223,19 @@ void poe__signal_drop(poe_kernel *k, struct poe__owned *o) {
   struct watcher *w = POE__ITEM(o, struct watcher, owned);
   struct record *r = w->on;
   poe__map_remove(k, &k->signals.watchers, &w->link);
-  poe__list_remove(&o->node);
+  poe__disown(o);
   w->on = NULL;
   release(k, w);
   r->watchers--;
   drop_record_if_unused(k, r);
 }
 
-static struct watcher *make_watcher(poe_kernel *k, poe_session *s,
-                                    poe_name *event,
+static struct watcher *make_watcher(poe_kernel *k, poe_name *event,
                                     struct poe_origin origin,
                                     struct poe_payload args) {
   if (poe__map_reserve(k, &k->signals.watchers)) return NULL;
   struct watcher *w = poe__zalloc(k, sizeof *w + args.n * sizeof(uint64_t));
   if (!w) return NULL;
-  w->owned.session = s;
-  w->owned.kind = POE__OWNED_SIGNAL;
   w->holds = 1;
   w->event = poe__name_keep(event);
   w->file = poe__name_keep(origin.file);
@@ -263,17 +259,17 @@ int poe_sig_watch(poe_kernel *k, poe_name *signal, poe_name *event,
   struct record *r = find_record(k, signal);
   if (!r) r = make_record(k, signal, &err);
   if (!r) return err;
-  struct watcher *w = make_watcher(k, s, event, origin, args);
+  struct watcher *w = make_watcher(k, event, origin, args);
   if (!w) {
     drop_record_if_unused(k, r);
     return -ENOMEM;
   }
   w->on = r;
-  w->link.hash = hash_of(s, signal);
+  w->link.key = key_of(s, signal);
   r->watchers++;
   if (old) poe__signal_drop(k, &old->owned);
   poe__map_add(&k->signals.watchers, &w->link);
-  poe__list_push(&s->owned, &w->owned.node);
+  poe__own(s, &w->owned, POE__OWNED_SIGNAL);
   if (k->trace & POE__WHY) poe__made(k, w, origin);
   POE__TRACE_OF(k, s, POE_TRACE_SIGNALS, "<sg> %s watches signal %s",
                 poe__label(s), signal->text);

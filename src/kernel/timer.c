@@ -15,15 +15,14 @@
 #include "internal.h"
 
 struct group {
-  struct poe__link link;    /* in k->timer_groups */
-  struct poe__list node;    /* in session->groups */
-  poe_session *session;
-  struct poe__list timers;
+  struct poe__owned owned;
+  struct poe__link link; /* in k->timer_groups */
+  struct poe__list *timers;
   uint32_t name; /* one reference */
 };
 
 struct poe__timer {
-  struct poe__link by_id; /* hash is the mixed id */
+  struct poe__link by_id;
   int64_t id;
   struct group *group;
   struct poe__list node; /* in group->timers */
@@ -64,17 +63,17 @@ static int64_t due_epoch(poe_kernel *k, const struct poe__timer *t) {
 
 /* ---- groups ------------------------------------------------------------------- */
 
-static uint64_t group_hash(const poe_session *s, uint32_t name) {
-  return poe__mix(s->id << 32 ^ name);
+static uint64_t group_key(const poe_session *s, uint32_t name) {
+  return poe__pair(poe__id(s), name);
 }
 
 static struct group *find_group(poe_kernel *k, const poe_session *s,
                                 uint32_t name) {
-  uint64_t hash = group_hash(s, name);
-  struct poe__link *link = poe__map_first(&k->timer_groups, hash);
+  struct poe__link *link =
+      poe__map_first(&k->timer_groups, group_key(s, name));
   for (; link; link = link->next) {
-    struct group *g = (struct group *)(void *)link;
-    if (link->hash == hash && g->session == s && g->name == name) return g;
+    struct group *g = POE__ITEM(link, struct group, link);
+    if (g->owned.session == s && g->name == name) return g;
   }
   return NULL;
 }
@@ -84,18 +83,24 @@ static struct group *make_group(poe_kernel *k, poe_session *s,
   if (poe__map_reserve(k, &k->timer_groups)) return NULL;
   struct group *g = poe__alloc(k, sizeof *g);
   if (!g) return NULL;
-  g->session = s;
   g->name = poe__name_keep(name);
-  g->link.hash = group_hash(s, g->name);
-  poe__list_init(&g->timers);
-  poe__list_push(&s->groups, &g->node);
+  g->link.key = group_key(s, g->name);
+  g->timers = NULL;
+  poe__own(s, &g->owned, POE__OWNED_TIMERS);
   poe__map_add(&k->timer_groups, &g->link);
   return g;
 }
 
+/* The timers of what a session owns, if it is a group. */
+static struct poe__list *timers_in(struct poe__list *node) {
+  struct poe__owned *o = POE__ITEM(node, struct poe__owned, node);
+  if (o->kind != POE__OWNED_TIMERS) return NULL;
+  return POE__ITEM(o, struct group, owned)->timers;
+}
+
 static void drop_group_if_empty(poe_kernel *k, struct group *g) {
-  if (!poe__list_empty(&g->timers)) return;
-  poe__list_remove(&g->node);
+  if (g->timers) return;
+  poe__disown(&g->owned);
   poe__map_remove(k, &k->timer_groups, &g->link);
   poe__name_drop(k, g->name);
   poe__free(k, g, sizeof *g);
@@ -106,7 +111,7 @@ static void drop_group_if_empty(poe_kernel *k, struct group *g) {
 void poe__timer_detach(poe_kernel *k, struct poe__timer *t) {
   poe__heap_remove(k, heap_of(k, t), t->index);
   poe__map_remove(k, &k->timer_ids, &t->by_id);
-  poe__list_remove(&t->node);
+  poe__ring_remove(&t->group->timers, &t->node);
   drop_group_if_empty(k, t->group);
   k->timers--;
 }
@@ -128,16 +133,15 @@ static void remove_timer(poe_kernel *k, struct poe__timer *t) {
 
 static void clear_group(poe_kernel *k, struct group *g) {
   for (;;) {
-    struct poe__list *n = g->timers.next;
-    int is_last = n->next == &g->timers;
+    struct poe__list *n = g->timers;
+    int is_last = n->next == n;
     remove_timer(k, POE__ITEM(n, struct poe__timer, node));
     if (is_last) return; /* and the group is gone */
   }
 }
 
-void poe__timer_clear_session(poe_kernel *k, poe_session *s) {
-  while (!poe__list_empty(&s->groups))
-    clear_group(k, POE__ITEM(s->groups.next, struct group, node));
+void poe__timer_drop(poe_kernel *k, struct poe__owned *o) {
+  clear_group(k, POE__ITEM(o, struct group, owned));
 }
 
 void poe__timer_fini(poe_kernel *k) {
@@ -231,11 +235,11 @@ int poe_timer_set(poe_kernel *k, poe_name *event, enum poe_timer_clock clock,
   if (!t) return -ENOMEM;
   t->is_alarm = (uint32_t)is_alarm;
   t->id = ++k->last_timer;
-  t->by_id.hash = poe__mix((uint64_t)t->id);
+  t->by_id.key = (uint64_t)t->id;
   int64_t due = due_time(k, is_alarm, when_ns);
   poe__heap_add(heap_of(k, t), (struct poe__node){due, k->queue.seq++, t});
   poe__map_add(&k->timer_ids, &t->by_id);
-  poe__list_push(&t->group->timers, &t->node);
+  poe__ring_push(&t->group->timers, &t->node);
   k->timers++;
   poe__count_in(k, s, s);
   *id = t->id;
@@ -253,8 +257,7 @@ int poe_timer_clear(poe_kernel *k, poe_name *event) {
 /* ---- by id ------------------------------------------------------------------------- */
 
 static int find_mine(poe_kernel *k, int64_t id, struct poe__timer **out) {
-  uint64_t hash = poe__mix((uint64_t)id);
-  struct poe__link *link = poe__map_first(&k->timer_ids, hash);
+  struct poe__link *link = poe__map_first(&k->timer_ids, (uint64_t)id);
   while (link && ((struct poe__timer *)(void *)link)->id != id)
     link = link->next;
   if (!link) return -ESRCH;
@@ -352,9 +355,8 @@ int poe_timer_list(poe_kernel *k, int64_t **ids, size_t *count) {
   struct ranked *at = NULL;
   size_t room = 0, n = 0;
   poe_epoch_ns(k);
-  POE__EACH(gn, &s->groups) {
-    struct group *g = POE__ITEM(gn, struct group, node);
-    POE__EACH(tn, &g->timers) {
+  POE__EACH_IN(gn, s->owned) {
+    POE__EACH_IN(tn, timers_in(gn)) {
       struct poe__timer *t = POE__ITEM(tn, struct poe__timer, node);
       if (poe__grow(k, (void **)&at, sizeof *at, &room, n + 1)) {
         poe__array_free(k, at, room * sizeof *at);
@@ -390,9 +392,8 @@ static void tell_timer(poe_kernel *k, const struct poe__timer *t,
 
 /* By name, and those of one name in the order set. */
 void poe__timer_why(poe_kernel *k, poe_session *s, struct poe__asking *a) {
-  POE__EACH(gn, &s->groups) {
-    struct group *g = POE__ITEM(gn, struct group, node);
-    POE__EACH(tn, &g->timers)
+  POE__EACH_IN(gn, s->owned) {
+    POE__EACH_IN(tn, timers_in(gn))
       tell_timer(k, POE__ITEM(tn, struct poe__timer, node), a);
   }
 }

@@ -115,10 +115,10 @@ const char *poe_session_label(const poe_session *s, char *buf, size_t size) {
   if (s->flags & POE__IS_ROOT)
     snprintf(buf, size, "the kernel");
   else if (alias)
-    snprintf(buf, size, "session %llu \"%s\"", (unsigned long long)s->id,
+    snprintf(buf, size, "session %llu \"%s\"", (unsigned long long)poe__id(s),
              alias->text);
   else
-    snprintf(buf, size, "session %llu", (unsigned long long)s->id);
+    snprintf(buf, size, "session %llu", (unsigned long long)poe__id(s));
   return buf;
 }
 

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 
 struct made {
-  struct poe__link link; /* hash is the mixed address */
+  struct poe__link link;
   struct poe__list node; /* in k->why.all */
   const void *thing;
   int64_t at_ns;
@@ -24,9 +24,11 @@ struct made {
 
 /* ---- recording -------------------------------------------------------------- */
 
+/* The lowest bits of addresses are all alike. */
+static uint64_t key_of(const void *thing) { return (uintptr_t)thing >> 3; }
+
 static struct made *find(const poe_kernel *k, const void *thing) {
-  struct poe__link *link =
-      poe__map_first(&k->why.made, poe__mix((uintptr_t)thing));
+  struct poe__link *link = poe__map_first(&k->why.made, key_of(thing));
   for (; link; link = link->next) {
     struct made *m = (struct made *)(void *)link;
     if (m->thing == thing) return m;
@@ -44,7 +46,7 @@ static struct made *add(poe_kernel *k, const void *thing) {
   struct made *m = poe__zalloc(k, sizeof *m);
   if (!m) return NULL;
   m->thing = thing;
-  m->link.hash = poe__mix((uintptr_t)thing);
+  m->link.key = key_of(thing);
   poe__map_add(&k->why.made, &m->link);
   poe__list_push(&k->why.all, &m->node);
   return m;
@@ -57,7 +59,7 @@ void poe__made(poe_kernel *k, const void *thing, struct poe_origin origin) {
   if (!m && !(m = add(k, thing))) return;
   struct made old = *m;
   m->at_ns = poe__now(k);
-  m->by = poe_active_session(k)->id;
+  m->by = poe__id(poe_active_session(k));
   m->from = poe__name_keep(poe__active_event(k));
   m->file = poe__name_keep(origin.file);
   m->line = origin.line;
@@ -126,11 +128,11 @@ static int compare(uint64_t a, uint64_t b) { return a < b ? -1 : a > b; }
 static int compare_posts(const struct poe__post *p, const struct poe__post *q,
                          int is_sent) {
   const struct poe__message *a = &p->m, *b = &q->m;
-  int order = is_sent ? compare(a->source->id, b->source->id)
-                      : compare(a->dest->id, b->dest->id);
+  int order = is_sent ? compare(poe__id(a->source), poe__id(b->source))
+                      : compare(poe__id(a->dest), poe__id(b->dest));
   if (!order)
-    order = is_sent ? compare(a->dest->id, b->dest->id)
-                    : compare(a->source->id, b->source->id);
+    order = is_sent ? compare(poe__id(a->dest), poe__id(b->dest))
+                    : compare(poe__id(a->source), poe__id(b->source));
   if (!order) order = compare(a->event, b->event);
   if (!order) order = compare(a->type, b->type);
   if (!order) order = compare(a->file, b->file);
@@ -194,7 +196,7 @@ static void tell_posts(struct poe__asking *a, const struct poe__post *post,
       .has_age = poe_is_why(k),
       .age_ns = k->now_ns - post->due_ns,
       .has_maker = 1,
-      .by = m->source->id,
+      .by = poe__id(m->source),
       .from = poe__name_at(k, m->from),
       .file = poe__name_at(k, m->file),
       .line = m->line};
@@ -202,7 +204,7 @@ static void tell_posts(struct poe__asking *a, const struct poe__post *post,
 }
 
 static uint64_t end_of(const struct poe__post *post, int is_sent) {
-  return (is_sent ? post->m.source : post->m.dest)->id;
+  return poe__id(is_sent ? post->m.source : post->m.dest);
 }
 
 /* The posts at one end of which is this session, alike ones as one. */
@@ -212,12 +214,12 @@ static void ask_posts(struct poe__asking *a, const poe_session *s,
   size_t low = 0, high = a->n;
   while (low < high) {
     size_t middle = (low + high) / 2;
-    if (end_of(at[middle], is_sent) < s->id)
+    if (end_of(at[middle], is_sent) < poe__id(s))
       low = middle + 1;
     else
       high = middle;
   }
-  while (low < a->n && end_of(at[low], is_sent) == s->id) {
+  while (low < a->n && end_of(at[low], is_sent) == poe__id(s)) {
     size_t n = 1;
     while (low + n < a->n && !compare_posts(at[low], at[low + n], is_sent)) n++;
     if (!is_sent || at[low]->m.dest != s) tell_posts(a, at[low], n, is_sent);
@@ -236,7 +238,7 @@ static void ask_handlers(struct poe__asking *a, const poe_session *s) {
                            .other = f->sender,
                            .name = f->event,
                            .has_maker = 1,
-                           .by = f->sender->id,
+                           .by = poe__id(f->sender),
                            .from = f->from,
                            .file = f->file,
                            .line = f->line};
@@ -246,7 +248,7 @@ static void ask_handlers(struct poe__asking *a, const poe_session *s) {
 
 static void ask_owned(struct poe__asking *a, poe_session *s,
                       enum poe__owned_kind kind) {
-  POE__EACH(node, &s->owned) {
+  POE__EACH_IN(node, s->owned) {
     struct poe__owned *o = POE__ITEM(node, struct poe__owned, node);
     if (o->kind != kind) continue;
     if (kind == POE__OWNED_SELECT) poe__select_why(a->k, o, a);

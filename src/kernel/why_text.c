@@ -95,7 +95,7 @@ static const char *verb(const struct poe_reason *r) {
 /* By whom, if that is not plain: what it owns, a session has made itself. */
 static void add_maker(poe_kernel *k, struct text *t,
                       const struct poe_reason *r) {
-  if (!r->has_maker || r->by == r->session->id) return;
+  if (!r->has_maker || r->by == poe__id(r->session)) return;
   const poe_session *by = r->by ? poe_session_find(k, r->by) : &k->root;
   if (by)
     add(t, " by %s", poe__label(by));
