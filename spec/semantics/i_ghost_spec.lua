@@ -95,8 +95,8 @@ for _, loop in ipairs { "uv", "poll", "select" } do
             kernel:yield "go"
           end,
           go = function()
-            sys.dup2(w, 9) -- which the child inherits
-            child = io.popen "sleep 0.05; echo x >&9"
+            local writer = ("/proc/%d/fd/%d"):format(sys.getpid(), w:fileno())
+            child = io.popen("sleep 0.05; echo x >" .. writer)
             r:close()
             kernel:select_read(n)
             begin_wait "end"

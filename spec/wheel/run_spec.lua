@@ -34,8 +34,9 @@ local function scenario(options, states)
   end
   local log = fixture.run(EVENTS, handlers)
   for i, line in ipairs(log) do
+    -- The ID of the wheel comes last, or before the name of a conduit.
     log[i] = line:gsub("%f[%d]" .. pid .. "%f[%D]", "PID")
-      :gsub("%f[%d]" .. id .. "%f[%D]", "#")
+      :gsub("%f[%d]" .. id .. "(,? ?[A-Z]*%))$", "#%1")
   end
   return log
 end
