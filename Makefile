@@ -272,10 +272,13 @@ bench-budget: host  ## instructions of hot operations against bench/budget.json
 	@$(LUA) bench/budget.lua $(BENCHFLAGS)
 
 cov: module  ## lines and branches of C that the tests reach
+	@mkdir -p build/cov && $(CC) -O1 -c -o build/cov/exit.o .ci/gcov_exit.c
 	@$(MAKE) --no-print-directory BUILD=build/cov CFLAGS='-O0 -g --coverage' \
-	  LDFLAGS=--coverage host unit build/cov/replay
+	  LDFLAGS='--coverage -Wl,--wrap=_exit,--wrap=raise build/cov/exit.o' \
+	  host unit build/cov/replay
 	@find build/cov -name '*.gcda' -delete
-	-@TEST_TIMEOUT=3600 sh .ci/test build/cov unit replay host oracle
+	-@TEST_TIMEOUT=3600 sh .ci/test build/cov $(or $(COVERED),unit replay \
+	  host oracle)
 	@sh .ci/coverage build/cov/obj
 
 LUA_FILES := $(shell cd lua && find poe -name '*.lua')

@@ -2,6 +2,9 @@
 /*
  * driver_test.c -- a kernel that lives in another event loop: driver.c.
  */
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "fake_host.h"
 
 /* The driver: its loop turns until halt, by way of `turn`. */
@@ -105,12 +108,40 @@ TEST(there_is_one_driver_and_it_learns_of_the_end) {
 
 TEST(a_driver_that_lacks_a_function_is_refused) {
   host_open();
-  struct poe_driver lame = driver;
-  lame.moved = NULL;
-  ASSERT_EQ(poe_kernel_set_driver(host.k, &lame, NULL), -EINVAL);
-  lame = driver;
-  lame.attach_uidestroy = NULL; /* this one need not be there */
-  ASSERT_EQ(poe_kernel_set_driver(host.k, &lame, NULL), 0);
+  struct poe_driver lame[6] = {driver, driver, driver, driver, driver, driver};
+  lame[0].wake = NULL;
+  lame[1].run = NULL;
+  lame[2].halt = NULL;
+  lame[3].forked = NULL;
+  lame[4].moved = NULL;
+  lame[5].close = NULL;
+  for (int i = 0; i < 6; i++)
+    ASSERT_EQ(poe_kernel_set_driver(host.k, &lame[i], NULL), -EINVAL);
+  lame[0] = driver;
+  lame[0].attach_uidestroy = NULL; /* this one need not be there */
+  ASSERT_EQ(poe_kernel_set_driver(host.k, &lame[0], NULL), 0);
+  ASSERT_EQ(poe_kernel_attach_uidestroy(host.k, &drv), -ENOSYS);
+  end();
+}
+
+TEST(a_loop_that_does_not_open_has_neither_backend_nor_widgets) {
+  open_driven();
+  fake_loop.fail_open = -EMFILE;
+  ASSERT_EQ(poe_kernel_backend(host.k), -EMFILE);
+  fake_loop.fail_open = -EMFILE;
+  ASSERT_EQ(poe_kernel_attach_uidestroy(host.k, &drv), -EMFILE);
+  end();
+}
+
+TEST(the_driver_is_told_of_a_fork) {
+  int status;
+  open_driven();
+  ASSERT_EQ(poe_kernel_backend(host.k), 42);
+  int64_t pid = poe_kernel_fork(host.k);
+  if (pid == 0) _exit(drv.forks == 1 ? 0 : 1);
+  ASSERT_EQ(waitpid((pid_t)pid, &status, 0), pid);
+  ASSERT_EQ(status, 0);
+  ASSERT_EQ(drv.forks, 0);
   end();
 }
 

@@ -45,7 +45,7 @@ struct poe_loop {
   int is_haunted; /* there is one */
 };
 
-/* Are there descriptors for libuv's own pipes?  0 or -errno */
+/* Are there descriptors for libuv's own?  0 or -errno */
 int poe__uv_has_room(void);
 /* Watch fd for events as epoll(7) has them: 0 or -errno */
 int poe__uv_register(const poe_loop *l, int fd, unsigned events);

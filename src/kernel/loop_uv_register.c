@@ -20,15 +20,21 @@
 
 #define SIGNAL_PIPE_BYTES (1 << 20) /* as much as anybody may have */
 
-/* A pipe and, before it, the loop's own descriptor. */
+/* What uv_loop_init opens: a pipe for all loops, one for this, two more.  When
+   it fails half-way it leaves the first one open. */
+#define DESCRIPTORS 6
+
 int poe__uv_has_room(void) {
-  int fd[2];
+  int fd[DESCRIPTORS], n = 2, err = 0;
   if (pipe2(fd, O_CLOEXEC) < 0) return -errno;
-  int third = fcntl(fd[0], F_DUPFD_CLOEXEC, 0);
-  int err = third < 0 ? -errno : 0;
-  if (third >= 0) close(third);
-  close(fd[0]);
-  close(fd[1]);
+  while (n < DESCRIPTORS && !err) {
+    fd[n] = fcntl(fd[0], F_DUPFD_CLOEXEC, 0);
+    if (fd[n] < 0)
+      err = -errno;
+    else
+      n++;
+  }
+  while (n-- > 0) close(fd[n]);
   return err;
 }
 
