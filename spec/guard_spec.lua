@@ -403,7 +403,7 @@ describe("poe --max-memory", function()
         fill = function(kernel)
           local n = 0
           print(pcall(function() while true do kernel:yield("x", n); n = n + 1 end end))
-          assert(n < 50000)
+          assert(n < 100000)
         end,
         x = function() end,
       } }]])
