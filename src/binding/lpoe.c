@@ -318,6 +318,9 @@ static void new_kernel(lua_State *L) {
   make_memory_exception(P, L);
   lpoe_try_places(P, L);
   new_class(L, kernel, LPOE_SESSION_CLASS, lpoe_session_class);
+  luaL_getmetatable(L, LPOE_SESSION_CLASS);
+  P->session_class = lua_topointer(L, -1);
+  lua_setiuservalue(L, kernel, LPOE_UV_CLASS);
   new_class(L, kernel, LPOE_POSTBACK_CLASS, lpoe_postback_class);
   lua_pushvalue(L, kernel);
   lua_getiuservalue(L, kernel, LPOE_UV_VALUES);

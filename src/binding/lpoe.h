@@ -32,6 +32,7 @@ enum {
   LPOE_UV_STATES,    /* slot -> {name id -> function or {object, method}} */
   LPOE_UV_VALUES,    /* parked values, see lpoe_args.c */
   LPOE_UV_SESSIONS,  /* id -> session object, weak values */
+  LPOE_UV_CLASS,     /* the metatable of session objects */
   LPOE_UV_HANDLES,   /* handle object -> its descriptor, weak keys */
   LPOE_UV_OPTIONS,   /* slot -> {name -> value} */
   LPOE_UV_THREADS,   /* the pool's coroutines, aux and worker */
@@ -63,7 +64,7 @@ enum lpoe_flag {
   LPOE_SPECIAL = 16, /* has options that are kept in its slot */
   LPOE_PENDING = 32, /* ... and that the kernel does not know yet */
   LPOE_LIMITED = 64, /* max_events is one of them */
-  LPOE_SHARED = 128  /* its table of states may be another's too */
+  LPOE_OPTIONS = 128 /* has some, whatever their names */
 };
 
 struct lpoe_slot {
@@ -134,6 +135,7 @@ struct lpoe {
   int knows_places; /* there may be some */
   unsigned char function_type; /* Lua's mark of one written in Lua */
   poe_name *n_default, *n_anon;
+  const void *session_class; /* the metatable of session objects */
   uint32_t model; /* slot of the session created last */
   int model_size; /* its states; 0: there is none, or it cannot be shared */
   uint32_t memory_slot; /* where an exception lies that needs no memory */
@@ -310,12 +312,14 @@ void lpoe_set_state(struct lpoe *P, lua_State *L, poe_session *s,
 /* Push the table of states made of inline_states, object_states and
    package_states, each nil or a table, at index `groups` and the two above.
    Raises for what is wrong in them, and lets their names go again.  The result
-   is whether it is the table of the session created last. */
+   is whether it is the table of the session created last, which so has one
+   session more. */
 int lpoe_push_states(struct lpoe *P, lua_State *L, int groups);
 /* The session of this slot has them now: the model of the next one. */
 void lpoe_has_states(struct lpoe *P, lua_State *L, uint32_t slot, int groups,
                      int is_shared);
-/* Let go the names of the table of states on top.  Does not raise. */
+/* A session no longer has the table of states on top: with the last one its
+   names go.  Does not raise. */
 void lpoe_drop_states(struct lpoe *P, lua_State *L);
 
 /* ---- lpoe_run.c, lpoe_choose.c, lpoe_loop.c ---------------------------------- */

@@ -5,8 +5,7 @@
  * A session object holds an id and nothing else; each use looks it up.  One
  * object stands for one session as long as anybody keeps it, so objects can
  * be compared.  What Lua keeps for a living session lies under its slot: the
- * heap, and the table of states by name id, where each state is one reference
- * of its name.
+ * heap, and the table of states, see lpoe_state.c.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -60,18 +59,19 @@ static int get_by_id(lua_State *L, int kernel, int uservalue, uint64_t id) {
   return type;
 }
 
-static void push_object(lua_State *L, uint64_t id) {
-  lpoe_push_kernel(L);
-  int kernel = lua_gettop(L);
-  if (get_by_id(L, kernel, LPOE_UV_SESSIONS, id) == LUA_TNIL) {
+/* With the kernel at an index. */
+static void push_object(lua_State *L, int kernel, uint64_t id) {
+  lua_getiuservalue(L, kernel, LPOE_UV_SESSIONS);
+  if (lua_rawgeti(L, -1, (lua_Integer)id) == LUA_TNIL) {
     lua_pop(L, 1);
     uint64_t *object = lua_newuserdatauv(L, sizeof *object, 0);
     *object = id;
-    luaL_setmetatable(L, LPOE_SESSION_CLASS);
+    lua_getiuservalue(L, kernel, LPOE_UV_CLASS);
+    lua_setmetatable(L, -2);
     lua_pushvalue(L, -1);
-    set_by_id(L, kernel, LPOE_UV_SESSIONS, id);
+    lua_rawseti(L, -3, (lua_Integer)id);
   }
-  lua_remove(L, kernel);
+  lua_replace(L, -2);
 }
 
 int lpoe_is_custom(const struct lpoe *P, const poe_session *s) {
@@ -86,16 +86,19 @@ void lpoe_push_session(struct lpoe *P, lua_State *L, const poe_session *s) {
   if (lpoe_is_custom(P, s))
     get_by_id(L, lua_gettop(L), LPOE_UV_OBJECTS, lpoe_slot_of(s) + 1u);
   else
-    push_object(L, poe_session_id(s));
+    push_object(L, lua_gettop(L), poe_session_id(s));
   lua_remove(L, -2);
 }
 
 void lpoe_push_id(struct lpoe *P, lua_State *L, uint64_t id) {
   const poe_session *s = poe_session_find(P->k, id);
-  if (s)
+  if (s) {
     lpoe_push_session(P, L, s);
-  else
-    push_object(L, id);
+    return;
+  }
+  lpoe_push_kernel(L);
+  push_object(L, lua_gettop(L), id);
+  lua_remove(L, -2);
 }
 
 /* [] -> [slot + 1, 0 for a session that has ended, or nil] */
@@ -118,6 +121,16 @@ int lpoe_was_session(lua_State *L, int index) {
   return was;
 }
 
+/* NULL: it is no session object. */
+static const uint64_t *object_at(const struct lpoe *P, lua_State *L,
+                                 int index) {
+  const uint64_t *object = lua_touserdata(L, index);
+  if (!object || !lua_getmetatable(L, index)) return NULL;
+  int is_session = lua_topointer(L, -1) == P->session_class;
+  lua_pop(L, 1);
+  return is_session ? object : NULL;
+}
+
 uint64_t lpoe_session_id(struct lpoe *P, lua_State *L, int index) {
   if (lua_type(L, index) == LUA_TTABLE) {
     push_custom_slot(L, index);
@@ -125,11 +138,14 @@ uint64_t lpoe_session_id(struct lpoe *P, lua_State *L, int index) {
     lua_pop(L, 1);
     return slot ? P->slot[slot - 1].id : 0;
   }
-  uint64_t *object = luaL_testudata(L, index, LPOE_SESSION_CLASS);
+  const uint64_t *object = object_at(P, L, index);
   return object ? *object : 0;
 }
 
 uint64_t lpoe_check_self(lua_State *L) {
+  const uint64_t *object =
+      object_at(lua_touserdata(L, lua_upvalueindex(1)), L, 1);
+  if (object) return *object;
   if (lpoe_was_session(L, 1)) return lpoe_session_id(lpoe_upvalue(L), L, 1);
   return *(uint64_t *)luaL_checkudata(L, 1, LPOE_SESSION_CLASS);
 }
@@ -152,8 +168,7 @@ enum parameter {
   AT_PACKAGE,
   AT_ARGS,
   AT_OPTIONS,
-  AT_HEAP,
-  AT_STATES /* the table built of the first three */
+  AT_HEAP
 };
 
 static const char *const parameters[] = {"inline_states", "object_states",
@@ -174,11 +189,8 @@ static int parameter_index(lua_State *L, int key) {
 /* Spread the table at 1 over the stack; what is missing is nil. */
 static void read_parameters(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
   lua_settop(L, AT_HEAP);
-  for (int i = AT_INLINE; i <= AT_HEAP; i++) {
-    lua_pushnil(L);
-    lua_replace(L, i);
-  }
   lua_pushnil(L);
   while (lua_next(L, 1)) {
     int at = parameter_index(L, -2);
@@ -226,6 +238,7 @@ static void set_option(struct lpoe *P, lua_State *L, uint32_t index) {
   int is_on = !is_list && lpoe_option_is_on(L, value);
   struct lpoe_slot *slot = &P->slot[index];
   slot->flags = (uint8_t)(is_on ? slot->flags | flag : slot->flags & ~flag);
+  slot->flags |= LPOE_OPTIONS;
   lua_settop(L, name - 1);
 }
 
@@ -282,14 +295,13 @@ static uint32_t fill_slot(struct lpoe *P, lua_State *L) {
   luaL_checkstack(L, 6, NULL);
   uint32_t slot = take_slot(P, L);
   lua_Integer i = (lua_Integer)slot + 1;
-  lpoe_push_kernel(L);
-  lua_getiuservalue(L, -1, LPOE_UV_HEAPS);
+  lua_getiuservalue(L, lua_upvalueindex(1), LPOE_UV_STATES);
+  lua_getiuservalue(L, lua_upvalueindex(1), LPOE_UV_HEAPS);
   lua_pushvalue(L, -3);
   lua_rawseti(L, -2, i);
-  lua_getiuservalue(L, -2, LPOE_UV_STATES);
-  lua_pushvalue(L, -5);
-  lua_rawseti(L, -2, i);
-  lua_pop(L, 5);
+  lua_pushvalue(L, -4);
+  lua_rawseti(L, -3, i);
+  lua_pop(L, 4);
   return slot;
 }
 
@@ -311,7 +323,7 @@ static int start(struct lpoe *P, lua_State *L, uint32_t slot, int nargs) {
   struct lpoe_direct direct = {L, nargs, 0};
   int err = poe_session_start(P->k, slot, lpoe_origin(P, L), &direct, &id);
   if (!err) {
-    push_object(L, id);
+    push_object(L, lua_upvalueindex(1), id);
     return 1;
   }
   empty_slot(P, slot);
@@ -335,13 +347,12 @@ int lpoe_session_create(lua_State *L) {
   struct lpoe *P = lpoe_upvalue(L);
   read_parameters(L);
   check_options(L);
-  int is_shared = lpoe_push_states(P, L, AT_INLINE);
   if (lua_isnil(L, AT_HEAP)) {
     lua_newtable(L);
     lua_replace(L, AT_HEAP);
   }
   int nargs = push_args(L);
-  lua_pushvalue(L, AT_STATES);
+  int is_shared = lpoe_push_states(P, L, AT_INLINE);
   lua_pushvalue(L, AT_HEAP);
   uint32_t slot = fill_slot(P, L);
   lpoe_has_states(P, L, slot, AT_INLINE, is_shared);
@@ -389,14 +400,11 @@ static int kernel_session_alloc(lua_State *L) {
 static void forget_custom(lua_State *A, lua_Integer i) {
   lua_getiuservalue(A, LPOE_AT_KERNEL, LPOE_UV_CUSTOM);
   lua_getiuservalue(A, LPOE_AT_KERNEL, LPOE_UV_OBJECTS);
-  if (lua_rawgeti(A, -1, i) != LUA_TNIL) {
-    lua_pushinteger(A, 0);
-    lua_rawset(A, -4);
-    lua_pushnil(A);
-    lua_rawseti(A, -2, i);
-  } else {
-    lua_pop(A, 1);
-  }
+  lua_rawgeti(A, -1, i);
+  lua_pushinteger(A, 0);
+  lua_rawset(A, -4);
+  lua_pushnil(A);
+  lua_rawseti(A, -2, i);
   lua_pop(A, 2);
 }
 
@@ -411,9 +419,11 @@ static void empty_slot(struct lpoe *P, uint32_t slot) {
   lua_rawseti(A, LPOE_AT_STATES, i);
   lua_pushboolean(A, 0);
   lua_rawseti(A, LPOE_AT_HEAPS, i);
-  lua_pushnil(A);
-  set_by_id(A, LPOE_AT_KERNEL, LPOE_UV_OPTIONS, (uint64_t)i);
-  forget_custom(A, i);
+  if (P->slot[slot].flags & LPOE_OPTIONS) {
+    lua_pushnil(A);
+    set_by_id(A, LPOE_AT_KERNEL, LPOE_UV_OPTIONS, (uint64_t)i);
+  }
+  if (P->slot[slot].flags & LPOE_CUSTOM) forget_custom(A, i);
   give_slot(P, slot);
 }
 

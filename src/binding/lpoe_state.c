@@ -8,7 +8,8 @@
  *
  * A program makes many sessions of a kind.  One whose handlers are those of
  * the session created before it shares its table, until one of them changes:
- * whoever may share copies the table first.  Each holds the names for itself.
+ * who shares a table copies it first.  How many sessions share it beside the
+ * first stands in the table itself, under 0, which is no name's id.
  */
 #include "lpoe.h"
 
@@ -21,10 +22,36 @@ static void push_states(struct lpoe *P, lua_State *L, const poe_session *s) {
   lua_pop(L, 1);
 }
 
+static lua_Integer sharers(lua_State *L, int states) {
+  lua_rawgeti(L, states, 0);
+  lua_Integer n = lua_tointeger(L, -1);
+  lua_pop(L, 1);
+  return n;
+}
+
+static void set_sharers(lua_State *L, int states, lua_Integer n) {
+  if (n)
+    lua_pushinteger(L, n);
+  else
+    lua_pushnil(L);
+  lua_rawseti(L, states, 0);
+}
+
+static poe_name *name_of(struct lpoe *P, lua_State *L, int key) {
+  return poe_name_by_id(P->k, (uint32_t)lua_tointeger(L, key));
+}
+
+/* Each of the names in the table of states on top has one reference more. */
+static void hold_names(struct lpoe *P, lua_State *L) {
+  lua_pushnil(L);
+  for (; lua_next(L, -2); lua_pop(L, 1)) poe_name_ref(name_of(P, L, -2));
+}
+
 /* [states, handler]: a table of the session's own in place of a shared one. */
 static void unshare(struct lpoe *P, lua_State *L, uint32_t slot) {
   int states = lua_gettop(L) - 1;
-  if (!(P->slot[slot].flags & LPOE_SHARED)) return;
+  lua_Integer n = sharers(L, states);
+  if (n == 0) return;
   luaL_checkstack(L, 6, NULL);
   lua_newtable(L);
   lua_pushnil(L);
@@ -33,13 +60,15 @@ static void unshare(struct lpoe *P, lua_State *L, uint32_t slot) {
     lua_insert(L, -2);
     lua_rawset(L, states + 2);
   }
+  set_sharers(L, states + 2, 0);
+  hold_names(P, L);
+  set_sharers(L, states, n - 1);
   lpoe_push_kernel(L);
   lua_getiuservalue(L, -1, LPOE_UV_STATES);
   lua_pushvalue(L, states + 2);
   lua_rawseti(L, -2, (lua_Integer)slot + 1);
   lua_pop(L, 2);
   lua_replace(L, states);
-  P->slot[slot].flags &= (uint8_t)~LPOE_SHARED;
 }
 
 /* [states, handler] -> [states]: under the event's id. */
@@ -73,14 +102,17 @@ void lpoe_set_state(struct lpoe *P, lua_State *L, poe_session *s,
   lua_pop(L, 1);
 }
 
-/* Let go the names of a table of states, on top of L. */
 void lpoe_drop_states(struct lpoe *P, lua_State *L) {
   if (!lua_istable(L, -1)) return;
+  int states = lua_gettop(L);
+  lua_Integer n = sharers(L, states);
+  if (n) {
+    set_sharers(L, states, n - 1);
+    return;
+  }
   lua_pushnil(L);
-  while (lua_next(L, -2)) {
-    lua_pop(L, 1);
-    poe_name_unref(P->k,
-                   poe_name_by_id(P->k, (uint32_t)lua_tointeger(L, -1)));
+  for (; lua_next(L, states); lua_pop(L, 1)) {
+    poe_name_unref(P->k, name_of(P, L, -2));
   }
 }
 
@@ -199,50 +231,36 @@ static poe_name *name_at(struct lpoe *P, lua_State *L, int key) {
   return poe_name_find(P->k, text, len);
 }
 
-/* Let go the first n names of inline_states, at index `group`. */
-static void drop_names(struct lpoe *P, lua_State *L, int group, int n) {
-  lua_pushnil(L);
-  while (n-- > 0 && lua_next(L, group)) {
-    poe_name_unref(P->k, name_at(P, L, -2));
-    lua_pop(L, 1);
-  }
-}
-
-/* [.., name, handler]: as in these states?  Then the name is held. */
-static int hold_state(struct lpoe *P, lua_State *L, int states) {
-  poe_name *name = name_at(P, L, -2);
+/* [.., name, handler]: as in these states? */
+static int is_same(struct lpoe *P, lua_State *L, int states) {
+  const poe_name *name = name_at(P, L, -2);
   if (!name) return 0;
   lua_rawgeti(L, states, poe_name_id(name));
-  int is_same = lua_rawequal(L, -1, -2);
+  int is = lua_rawequal(L, -1, -2);
   lua_pop(L, 1);
-  if (is_same) poe_name_ref(name);
-  return is_same;
+  return is;
 }
 
 /* Push the table of the session created last, if these inline_states are just
-   what it holds.  Allocates nothing, so the session stays. */
+   what it holds.  Runs no finalizers, so the session stays. */
 static int push_shared(struct lpoe *P, lua_State *L, int group) {
   int n = 0;
-  lpoe_push_kernel(L);
-  lua_getiuservalue(L, -1, LPOE_UV_STATES);
+  lua_getiuservalue(L, lua_upvalueindex(1), LPOE_UV_STATES);
   lua_rawgeti(L, -1, (lua_Integer)P->model + 1);
-  lua_replace(L, -3);
-  lua_pop(L, 1);
+  lua_replace(L, -2);
   int states = lua_gettop(L);
   lua_pushnil(L);
-  while (lua_next(L, group) && hold_state(P, L, states)) {
+  while (lua_next(L, group) && is_same(P, L, states)) {
     n++;
     lua_pop(L, 1);
   }
   int is_whole = lua_gettop(L) == states && n == P->model_size;
   lua_settop(L, states);
-  if (is_whole) {
-    P->slot[P->model].flags |= LPOE_SHARED;
-    return 1;
-  }
-  drop_names(P, L, group, n);
-  lua_settop(L, states - 1);
-  return 0;
+  if (is_whole)
+    set_sharers(L, states, sharers(L, states) + 1);
+  else
+    lua_pop(L, 1);
+  return is_whole;
 }
 
 static int is_inline(lua_State *L, int groups) {
@@ -252,16 +270,12 @@ static int is_inline(lua_State *L, int groups) {
 
 void lpoe_has_states(struct lpoe *P, lua_State *L, uint32_t slot, int groups,
                      int is_shared) {
-  if (is_shared) {
-    P->slot[slot].flags |= LPOE_SHARED;
-  } else {
-    P->model_size = 0;
-    if (is_inline(L, groups)) {
-      lua_pushnil(L);
-      for (; lua_next(L, groups); lua_pop(L, 1)) P->model_size++;
-    }
-  }
   P->model = slot;
+  if (is_shared) return;
+  P->model_size = 0;
+  if (!is_inline(L, groups)) return;
+  lua_pushnil(L);
+  for (; lua_next(L, groups); lua_pop(L, 1)) P->model_size++;
 }
 
 int lpoe_push_states(struct lpoe *P, lua_State *L, int groups) {
