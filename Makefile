@@ -123,21 +123,36 @@ $(BUILD)/lib/poe/loop/glib.so: $(OBJ)/glib/loop_glib.o
 $(BUILD)/unit: $(UNIT) $(KERNEL)
 	$(call link,,$(UV_LIBS) -lm)
 
-# Programs for the kernel, made of bytes: spec/fuzz/kernel_fuzz.c.
-FAKES := spec/c/check.c spec/c/fake_clock.c spec/c/fake_host.c \
-  spec/c/fake_loop.c
-$(BUILD)/replay: $(patsubst %.c,$(OBJ)/%.o,spec/fuzz/kernel_fuzz.c \
-  spec/fuzz/replay.c $(FAKES)) $(KERNEL)
-	$(call link,,$(UV_LIBS) -lm)
+# Programs made of bytes: spec/fuzz/NAME_fuzz.c and what it tries, with replay.c
+# as replay-NAME, with libFuzzer as fuzz-NAME (make fuzz, which has a build of
+# its own).
+FUZZ ?= kernel $(if $(HTTP_SO),http) sys host
+fuzzing = $(patsubst %,$(OBJ)/spec/fuzz/%.o,$(1))
+FUZZ_kernel := $(call fuzzing,kernel_fuzz) $(KERNEL) $(patsubst \
+  %,$(OBJ)/spec/c/%.o,check fake_clock fake_host fake_loop)
+FUZZ_http := $(call fuzzing,http_fuzz state) $(HTTP)
+LIMITED := $(SYS:$(OBJ)/%=$(OBJ)/limited/%) $(call fuzzing,sys_limits state)
+FUZZ_sys := $(call fuzzing,sys_fuzz values) $(LIMITED)
+FUZZ_host := $(call fuzzing,host_fuzz) $(LIMITED) $(HTTP) $(OBJ)/limited/host/main.o \
+  $(filter-out %/main.o,$(HOST)) $(BINDING) $(KERNEL)
+WRAP_host := $(patsubst %,-Wl$(comma)--wrap=%,luaopen_os luaopen_io \
+  luaL_newstate atexit fork fopen)
+FUZZ_LIBS := $(LUA_LIBS) $(UV_LIBS) $(LLHTTP_LIBS) -lm -ldl
+
+define fuzz_rules
+$(BUILD)/replay-$(1): $(call fuzzing,replay) $(FUZZ_$(1))
+	$$(call link,$$(WRAP_$(1)),$(FUZZ_LIBS))
+$(BUILD)/fuzz-$(1): $(FUZZ_$(1))
+	$$(call link,-fsanitize=fuzzer $$(WRAP_$(1)),$(FUZZ_LIBS))
+endef
+$(foreach name,$(FUZZ),$(eval $(call fuzz_rules,$(name))))
 
 $(OBJ)/spec/fuzz/%.o: ALL_CFLAGS += -Ispec/c -Isrc/kernel
-
-# The same for libFuzzer.
-$(BUILD)/fuzz/kernel: spec/fuzz/kernel_fuzz.c $(FAKES) $(wildcard \
-  src/kernel/*.[ch]) spec/fuzz/kernel_fuzz.h
-	@mkdir -p $(@D) && echo "  LINK $@" && clang -std=c11 -D_GNU_SOURCE -g -O1 \
-	  -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -Isrc \
-	  -Isrc/kernel -Ispec/c $(UV_CFLAGS) -o $@ $(filter %.c,$^) $(UV_LIBS)
+$(OBJ)/limited/%.o: src/%.c $(BUILD)/flags
+	$(call compile,-DFUZZ_LIMITED -include spec/fuzz/sys_limits.h)
+$(OBJ)/limited/host/main.o: ALL_CFLAGS += -Dmain=poe_main \
+  -Wno-missing-prototypes
+$(OBJ)/spec/fuzz/%.o $(OBJ)/limited/%.o: ALL_CFLAGS += -fno-lto
 
 # Every allocation of ours is the counter's: objects that no LTO has joined.
 OOM := $(patsubst %.c,$(OBJ)/%.o,$(wildcard spec/oom/*.c)) \
@@ -180,11 +195,13 @@ $(OBJ)/llhttp/%.o: $(LLHTTP_DIR)/%.c $(BUILD)/flags
 	$(call compile,-w)
 
 $(OBJ)/http/%.o $(OBJ)/llhttp/%.o: ALL_CFLAGS += $(LLHTTP_CFLAGS)
-$(OBJ)/host/main.o: ALL_CFLAGS += $(if $(HTTP_SO),-DPOE_HTTP)
+$(OBJ)/host/main.o $(OBJ)/limited/host/main.o: ALL_CFLAGS += $(if \
+  $(HTTP_SO),-DPOE_HTTP)
 $(OBJ)/glib/%.o: ALL_CFLAGS += $(shell $(PKG_CONFIG) --cflags $(GLIB_PC))
 
-$(OBJ)/host/main.o: $(BUILD)/luadir
-$(OBJ)/host/main.o: ALL_CFLAGS += -DPOE_LUADIR='"$(INST_LUADIR)"'
+$(OBJ)/host/main.o $(OBJ)/limited/host/main.o: $(BUILD)/luadir
+$(OBJ)/host/main.o $(OBJ)/limited/host/main.o: ALL_CFLAGS += \
+  -DPOE_LUADIR='"$(INST_LUADIR)"'
 
 # Files whose text is the settings: when it changes, what depends on them does.
 $(BUILD)/flags: force
@@ -213,7 +230,7 @@ test:  ## every test; closes with a line of what passed and failed
 	@sh .ci/deps build test
 	@$(MAKE) --no-print-directory run-tests
 
-run-tests: host unit oom $(BUILD)/replay $(if $(SAN),,module)
+run-tests: host unit oom $(FUZZ:%=$(BUILD)/replay-%) $(if $(SAN),,module)
 	$(if $(SAN),@$(MAKE) --no-print-directory SAN= module)
 	@sh .ci/test $(BUILD) unit host oracle fuzz-oracle replay oom \
 	  $(if $(SAN),,module budget check)
@@ -234,11 +251,11 @@ fuzz-oracle: host  ## random scenarios on real POE and here; SEED= COUNT=
 	@SEED=$(SEED) COUNT=$(COUNT) sh .ci/test $(BUILD) fuzz-oracle
 
 FUZZ_SECONDS ?= 300
-fuzz: $(BUILD)/fuzz/kernel  ## libFuzzer on the kernel; FUZZ_SECONDS=
-	@mkdir -p $(BUILD)/fuzz/corpus
-	$(BUILD)/fuzz/kernel -max_total_time=$(FUZZ_SECONDS) -max_len=4096 \
-	  -artifact_prefix=$(BUILD)/fuzz/ $(BUILD)/fuzz/corpus \
-	  spec/fuzz/corpus/kernel
+fuzz:  ## libFuzzer on kernel, HTTP, poe.sys, host; FUZZ_SECONDS= each
+	@sh .ci/deps build fuzz
+	@$(MAKE) --no-print-directory BUILD=build/fuzz CC=clang WARN= OPT='-O1 -g' \
+	  SAN=fuzzer-no-link,address,undefined $(FUZZ:%=build/fuzz/fuzz-%)
+	@sh .ci/fuzz build/fuzz $(FUZZ_SECONDS) $(FUZZ)
 
 fuzz-oom: oom module  ## every allocation of every program in spec/oom fails
 	@TEST_TIMEOUT=7200 POINTS=0 sh .ci/test $(BUILD) oom

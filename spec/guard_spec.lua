@@ -442,12 +442,12 @@ describe("poe --max-memory", function()
     for _, bad in ipairs { "8Q", "-1", "M", "0", "1e6", "99999999999G", "" } do
       local status, _, err = poe_with("--max-memory='" .. bad .. "'", "")
       assert.equal(2, status)
-      assert.matches("^poe: configure: 'max_memory' must be a number of bytes, or "
+      assert.matches("^poe: '%-%-max%-memory': 'max_memory' must be a number of bytes, or "
         .. "with K, M or G behind it, got '", err)
     end
     local status, _, err = poe_with("--max-memory=90K", "")
     assert.equal(2, status)
-    assert.matches("^poe: configure: 92160 bytes of memory are too few: %d+ are "
+    assert.matches("^poe: '%-%-max%-memory': 92160 bytes of memory are too few: %d+ are "
       .. "used already, and 65536 kept in reserve\n$", err)
     status, _, err = helper.run_poe("require 'poe'", { environment = "POE_MAX_MEMORY=x" })
     assert.equal(1, status)

@@ -127,7 +127,9 @@ local function take_option(options, argv, i)
     add_step(options, name)
     return i + 1
   elseif not set then
-    return nil, ("unrecognized option '%s'"):format(argv[i])
+    local bare = argv[i]:match "^(%-%-[^=]+)="
+    return nil, (without_value[bare] and "'%s' takes no argument"
+      or "unrecognized option '%s'"):format(without_value[bare] and bare or argv[i])
   elseif not value then
     i, value = i + 1, argv[i + 1]
     if not value or value:sub(1, 1) == "-" then
@@ -402,6 +404,23 @@ local function switches_of(options)
   }
 end
 
+local OPTION_OF = {
+  loop = "--loop", trace = "--trace", assert = "--assert", why = "--why",
+  virtual_time = "--virtual-time", max_memory = "--max-memory", slow_ms = "--slow",
+}
+
+--- Why the switches were refused, with the option whose value it was.
+local function refusal(poe, switches, err)
+  for switch, value in next, switches do
+    local done, why = call(poe.configure, { [switch] = value })
+    if not done then
+      return ("'%s': %s"):format(OPTION_OF[switch],
+        (describe(why):gsub("^configure: ", "")))
+    end
+  end
+  return (describe(err))
+end
+
 --- Hands the kernel its options; a refused one is wrong use.
 local function configure(options)
   local switches = switches_of(options)
@@ -410,7 +429,7 @@ local function configure(options)
   if not ok then return FAILED end
   local done, err = call(poe.configure, switches)
   if done then return OK end
-  complain((describe(err)))
+  complain(refusal(poe, switches, err))
   return WRONG_USE
 end
 

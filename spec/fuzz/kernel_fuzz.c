@@ -19,7 +19,7 @@
 
 #include "check.h"
 #include "fake_host.h"
-#include "kernel_fuzz.h"
+#include "target.h"
 
 #define SESSIONS 12 /* numbers that programs can name */
 #define BORN_MAX 150

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * replay.c -- programs for the kernel without libFuzzer.
+ * replay.c -- programs made of bytes, without libFuzzer.
  *
- *   replay [--random=N] [--seed=N] [FILE...]
+ *   replay-TARGET [--random=N] [--seed=N] [FILE...]
  *
  * Runs each file, then N programs of random bytes, the i-th of them made from
- * the number seed + i.  They run in processes of their own, many in one; one
- * that fails is run again alone and left in a file, crash-NUMBER.
+ * the number seed + i.  They run in processes of their own, many in one; when
+ * that fails each is run again alone, and a random one that fails is left in a
+ * file, crash-NUMBER.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,11 +15,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "kernel_fuzz.h"
+#include "target.h"
 
 #define SIZE 4096
 #define BATCH 2000
 #define SHOWN 5 /* failures, then that is enough */
+
+__attribute__((weak)) int LLVMFuzzerInitialize(int *argc, char ***argv);
 
 static unsigned long long state;
 
@@ -39,20 +42,31 @@ static size_t make_program(unsigned long long number, uint8_t *bytes) {
   return n;
 }
 
-static int run_numbers(unsigned long long first, unsigned long long n) {
+/* 0 in a new process, which is to exit; else its pid. */
+static pid_t begin(unsigned seconds) {
   fflush(NULL);
   pid_t pid = fork();
   if (pid == 0) {
-    alarm(300);
-    for (unsigned long long i = 0; i < n; i++) {
-      uint8_t bytes[SIZE];
-      LLVMFuzzerTestOneInput(bytes, make_program(first + i, bytes));
-    }
-    _exit(0);
+    alarm(seconds);
+    if (LLVMFuzzerInitialize) LLVMFuzzerInitialize(NULL, NULL);
   }
+  return pid;
+}
+
+static int has_passed(pid_t pid) {
   int status = -1;
   waitpid(pid, &status, 0);
   return status == 0;
+}
+
+static int run_numbers(unsigned long long first, unsigned long long n) {
+  pid_t pid = begin(300);
+  if (pid > 0) return has_passed(pid);
+  for (unsigned long long i = 0; i < n; i++) {
+    uint8_t bytes[SIZE];
+    LLVMFuzzerTestOneInput(bytes, make_program(first + i, bytes));
+  }
+  exit(0);
 }
 
 static void write_crash(unsigned long long number) {
@@ -79,23 +93,34 @@ static int run_random(unsigned long long seed, unsigned long long n) {
   return failed;
 }
 
-static int run_file(const char *name) {
+static struct program {
+  const char *name;
+  size_t n;
   uint8_t bytes[SIZE];
+} *files;
+
+static void read_file(const char *name, struct program *p) {
   FILE *f = fopen(name, "rb");
-  if (!f) return 0;
-  size_t n = fread(bytes, 1, SIZE, f);
+  p->name = name;
+  if (!f) perror(name), exit(2);
+  p->n = fread(p->bytes, 1, SIZE, f);
   fclose(f);
-  fflush(NULL);
-  pid_t pid = fork();
-  if (pid == 0) {
-    alarm(60);
-    LLVMFuzzerTestOneInput(bytes, n);
-    _exit(0);
-  }
-  int status = -1;
-  waitpid(pid, &status, 0);
-  if (status) printf("FAIL %s\n", name);
-  return status == 0;
+}
+
+static int run_programs(const struct program *p, int n) {
+  pid_t pid = begin(300);
+  if (pid > 0) return has_passed(pid);
+  for (int i = 0; i < n; i++) LLVMFuzzerTestOneInput(p[i].bytes, p[i].n);
+  exit(0);
+}
+
+/* Failures. */
+static int run_files(int n) {
+  int failed = 0;
+  if (n == 0 || run_programs(files, n)) return 0;
+  for (int i = 0; i < n; i++)
+    if (!run_programs(files + i, 1)) printf("FAIL %s\n", files[i].name), failed++;
+  return failed ? failed : 1; /* only together */
 }
 
 static int has_option(const char *arg, const char *name,
@@ -108,18 +133,19 @@ static int has_option(const char *arg, const char *name,
 
 int main(int argc, char **argv) {
   unsigned long long n = 0, seed = 1;
-  int passed = 0, failed = 0;
+  int count = 0;
+  files = calloc((size_t)argc, sizeof *files);
+  if (!files) return 2;
   for (int i = 1; i < argc; i++) {
     if (has_option(argv[i], "--random", &n)) continue;
     if (has_option(argv[i], "--seed", &seed)) continue;
-    if (run_file(argv[i]))
-      passed++;
-    else
-      failed++;
+    read_file(argv[i], &files[count++]);
   }
+  int failed = run_files(count);
   int crashed = run_random(seed, n);
+  free(files);
   printf("%llu programs of random bytes, seed %llu\n%llu passed, %d failed\n", n,
-         seed, (unsigned long long)passed + n - (unsigned long long)crashed,
-         failed + crashed);
+         seed, (unsigned long long)(count - failed) + n -
+         (unsigned long long)crashed, failed + crashed);
   return failed + crashed > 0;
 }

@@ -228,7 +228,28 @@ describe("spawn", function()
     w:close()
     r:close()
     assert.has_error(function() sys.spawn { program = "true", stdin = r } end,
-      "attempt to use a closed descriptor")
+      "bad argument #1 to 'spawn' (stdin: attempt to use a closed descriptor)")
+  end)
+
+  it("names the option that is wrong", function()
+    for message, options in pairs {
+      ["program: string or list expected, got boolean"] = { program = true },
+      ["program: list is empty"] = { program = {} },
+      ["program: list: string expected, got table"] = { program = { "true", {} } },
+      ["program: text contains a zero byte"] = { program = "a\0" },
+      ["env: table expected, got number"] = { program = "true", env = 1 },
+      ["env: value: string expected, got boolean"] =
+        { program = "true", env = { A = true } },
+      ["env: name is empty or contains '=': 'A=B'"] =
+        { program = "true", env = { ["A=B"] = "x" } },
+    } do
+      assert.has_error(function() sys.spawn(options) end,
+        "bad argument #1 to 'spawn' (" .. message .. ")")
+    end
+    assert.has_error(function() sys.exec({}, nil) end,
+      "bad argument #1 to 'exec' (list is empty)")
+    assert.has_error(function() sys.exec("true", { [""] = "x" }) end,
+      "bad argument #2 to 'exec' (name is empty or contains '=': '')")
   end)
 
   it("leaves the child to the caller, who reaps it", function()

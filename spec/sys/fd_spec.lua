@@ -114,14 +114,13 @@ describe("a descriptor object", function()
   it("raises when it is used after its close", function()
     local r, w = keep(sys.pipe())
     r:close()
-    assert.has_error(function() r:read(1) end,
-      "attempt to use a closed descriptor")
+    local closed = "(attempt to use a closed descriptor)"
+    assert.has_error(function() r:read(1) end, "calling 'read' on bad self " .. closed)
     assert.has_error(function() r:write("x") end,
-      "attempt to use a closed descriptor")
-    assert.has_error(function() sys.dup(r) end,
-      "attempt to use a closed descriptor")
+      "calling 'write' on bad self " .. closed)
+    assert.has_error(function() sys.dup(r) end, "bad argument #1 to 'dup' " .. closed)
     assert.has_error(function() sys.dup2(r, w:fileno()) end,
-      "attempt to use a closed descriptor")
+      "bad argument #1 to 'dup2' " .. closed)
   end)
 
   it("says what it is", function()
@@ -242,7 +241,7 @@ describe("a descriptor object", function()
       assert.equal(2, copy:write("ok"))
       file:close()
       assert.has_error(function() sys.dup(file) end,
-        "attempt to use a closed descriptor")
+        "bad argument #1 to 'dup' (attempt to use a closed descriptor)")
     end)
 
     it("refuses what is no descriptor", function()

@@ -439,7 +439,7 @@ describe("a socket", function()
       raises("path: string expected, got nil", sys.unix.listen, {})
       raises("path: string without zero bytes", sys.unix.connect,
         { path = "/tmp/\0" })
-      raises("unknown socket type 'x'", sys.unix.connect,
+      raises("type: unknown socket type 'x'", sys.unix.connect,
         { path = "x", type = "x" })
       raises("unknown socket type 'x'", sys.socketpair, "x")
     end)

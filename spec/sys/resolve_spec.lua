@@ -79,7 +79,12 @@ describe("resolve", function()
     end
     refuses("host: string expected, got nil", {})
     refuses("unknown option 'port'", { host = "x", port = 1 })
-    refuses("unknown family 'ipx'", { host = "x", family = "ipx" })
-    refuses("unknown socket type 'raw'", { host = "x", type = "raw" })
+    refuses("family: unknown family 'ipx'", { host = "x", family = "ipx" })
+    refuses("type: unknown socket type 'raw'", { host = "x", type = "raw" })
+    for _, service in ipairs { "65536", "65537", "-1", "+80", " 80",
+      "99999999999999999999" } do
+      refuses("service: '" .. service .. "' is not in 0..65535",
+        { host = "127.0.0.1", service = service })
+    end
   end)
 end)

@@ -130,9 +130,10 @@ void sys_add_sockopt_methods(lua_State *L); /* [.., methods] */
 
 /* Push texts and array, as told there. `index` is absolute: a string or list,
    and a table, whose variables are all there are or are added to ours (false:
-   that one goes). */
-char **sys_push_argv(lua_State *L, int index, int arg);
-char **sys_push_env(lua_State *L, int index, int arg, bool is_added);
+   that one goes).  `key` is the option that it is of the argument, or NULL. */
+char **sys_push_argv(lua_State *L, int index, int arg, const char *key);
+char **sys_push_env(lua_State *L, int index, int arg, const char *key,
+                    bool is_added);
 
 /* sys_proc.c: processes */
 
@@ -179,5 +180,7 @@ void sys_open_pty(lua_State *L); /* [.., module] */
 /* sys_tty.c: terminals whose modes are changed */
 
 void sys_open_tty(lua_State *L); /* [.., module] */
+/* The number of an object is to be another's. */
+void sys_tty_closed(int fd);
 
 #endif

@@ -57,7 +57,10 @@ static int option_descriptor(lua_State *L, const char *key) {
   }
   int fd = sys_to_number(L, lua_gettop(L));
   if (fd < -1) bad_option(L, key, "descriptor");
-  if (fd < 0) luaL_error(L, "attempt to use a closed descriptor");
+  if (fd < 0)
+    luaL_argerror(L, 1,
+                  lua_pushfstring(L, "%s: attempt to use a closed descriptor",
+                                  key));
   lua_pop(L, 1);
   return fd;
 }
@@ -164,7 +167,7 @@ static void take_env(lua_State *L, struct sys_setup *s) {
     lua_newtable(L);
   else if (type != LUA_TTABLE)
     bad_option(L, "env", "table");
-  s->env = sys_push_env(L, lua_gettop(L), 1, !is_cleared);
+  s->env = sys_push_env(L, lua_gettop(L), 1, "env", !is_cleared);
 }
 
 /* 0 with things pushed that must stay, or the results of a failure. */
@@ -270,7 +273,7 @@ static int sys_spawn(lua_State *L) {
   if (failed != 0) return failed;
   if (push_option(L, "program") == LUA_TNIL)
     return bad_option(L, "program", "string or list");
-  char **argv = sys_push_argv(L, lua_gettop(L), 1);
+  char **argv = sys_push_argv(L, lua_gettop(L), 1, "program");
   pid_t pid = spawn(&s, argv, &f);
   if (pid < 0) return fail_step(L, &f, &s, argv[0]);
   lua_pushinteger(L, pid);

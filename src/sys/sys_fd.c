@@ -48,13 +48,13 @@ static struct sys_fd *check_object(lua_State *L, int arg) {
   return s;
 }
 
-static void closed_error(lua_State *L) {
-  luaL_error(L, "attempt to use a closed descriptor");
+static void closed_error(lua_State *L, int arg) {
+  luaL_argerror(L, arg, "attempt to use a closed descriptor");
 }
 
 struct sys_fd *sys_check_fd(lua_State *L, int arg) {
   struct sys_fd *s = check_object(L, arg);
-  if (s->fd < 0) closed_error(L);
+  if (s->fd < 0) closed_error(L, arg);
   return s;
 }
 
@@ -73,6 +73,7 @@ size_t sys_check_count(lua_State *L, int arg) {
 int sys_release(struct sys_fd *s) {
   int fd = s->fd;
   s->fd = -1;
+  if (fd >= 0) sys_tty_closed(fd);
   if (fd < 0 || close(fd) == 0 || errno == EINTR) return 0;
   return errno;
 }
@@ -289,7 +290,7 @@ static int check_number(lua_State *L, int arg) {
 
 static int check_open_number(lua_State *L, int arg) {
   int fd = check_number(L, arg);
-  if (fd < 0) closed_error(L);
+  if (fd < 0) closed_error(L, arg);
   return fd;
 }
 

@@ -185,12 +185,14 @@ static const struct {
     {"seqpacket", SOCK_SEQPACKET},
 };
 
-static int check_type(lua_State *L, const char *name) {
+/* The prefix says where in the argument the name is: "type: ". */
+static int check_type(lua_State *L, const char *name, const char *prefix) {
   for (size_t i = 0; i < sizeof type_names / sizeof *type_names; i++) {
     if (strcmp(type_names[i].name, name) == 0) return type_names[i].type;
   }
   return luaL_argerror(L, 1,
-                       lua_pushfstring(L, "unknown socket type '%s'", name));
+                       lua_pushfstring(L, "%sunknown socket type '%s'", prefix,
+                                       name));
 }
 
 struct unix_options {
@@ -205,7 +207,7 @@ static void unix_options(lua_State *L, struct unix_options *o,
                          const char *type) {
   o->path = sys_option_string(L, 1, "path", NULL);
   luaL_argcheck(L, o->path != NULL, 1, "path: string expected, got nil");
-  o->type = check_type(L, sys_option_string(L, 1, "type", type));
+  o->type = check_type(L, sys_option_string(L, 1, "type", type), "type: ");
   o->reuse = sys_option_bool(L, 1, "reuse", true);
 }
 
@@ -293,7 +295,7 @@ static int unix_connect(lua_State *L) {
 
 static int sys_socketpair(lua_State *L) {
   int ends[2];
-  int type = check_type(L, luaL_optstring(L, 1, "stream"));
+  int type = check_type(L, luaL_optstring(L, 1, "stream"), "");
   struct sys_fd *a = sys_new(L, SYS_SOCKET);
   struct sys_fd *b = sys_new(L, SYS_SOCKET);
   type |= SOCK_NONBLOCK | SOCK_CLOEXEC;

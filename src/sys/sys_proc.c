@@ -147,8 +147,8 @@ static int sys_exec(lua_State *L) {
   char **env = NULL;
   lua_settop(L, 2);
   if (!lua_isnil(L, 2)) luaL_checktype(L, 2, LUA_TTABLE);
-  char **argv = sys_push_argv(L, 1, 1);
-  if (!lua_isnil(L, 2)) env = sys_push_env(L, 2, 2, false);
+  char **argv = sys_push_argv(L, 1, 1, NULL);
+  if (!lua_isnil(L, 2)) env = sys_push_env(L, 2, 2, NULL, false);
   return sys_fail(L, execute(argv, env), argv[0]);
 }
 

@@ -144,7 +144,21 @@ static int check_family(lua_State *L) {
   if (strcmp(family, "inet") == 0) return AF_INET;
   if (strcmp(family, "inet6") == 0) return AF_INET6;
   return luaL_argerror(L, 1,
-                       lua_pushfstring(L, "unknown family '%s'", family));
+                       lua_pushfstring(L, "family: unknown family '%s'",
+                                       family));
+}
+
+/* The system would take the low 16 bits of any number, with a sign or not. */
+static const char *check_service(lua_State *L) {
+  char *end;
+  const char *service = sys_option_string(L, 1, "service", "0");
+  unsigned long n = strtoul(service, &end, 10);
+  bool is_number = end != service && *end == '\0';
+  if (is_number && (n > UINT16_MAX || service[0] < '0' || service[0] > '9'))
+    luaL_argerror(L, 1,
+                  lua_pushfstring(L, "service: '%s' is not in 0..65535",
+                                  service));
+  return service;
 }
 
 static int check_type(lua_State *L) {
@@ -152,7 +166,8 @@ static int check_type(lua_State *L) {
   if (strcmp(type, "stream") == 0) return SOCK_STREAM;
   if (strcmp(type, "dgram") == 0) return SOCK_DGRAM;
   return luaL_argerror(L, 1,
-                       lua_pushfstring(L, "unknown socket type '%s'", type));
+                       lua_pushfstring(L, "type: unknown socket type '%s'",
+                                       type));
 }
 
 static int sys_resolve(lua_State *L) {
@@ -161,7 +176,7 @@ static int sys_resolve(lua_State *L) {
   sys_check_options(L, 1, keys);
   const char *host = sys_option_string(L, 1, "host", NULL);
   luaL_argcheck(L, host != NULL, 1, "host: string expected, got nil");
-  const char *service = sys_option_string(L, 1, "service", "0");
+  const char *service = check_service(L);
   struct addrinfo hints = {.ai_family = check_family(L),
                            .ai_socktype = check_type(L)};
   struct sys_fd *s = sys_new(L, SYS_FD);

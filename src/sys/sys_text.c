@@ -4,7 +4,8 @@
  *
  * Both are pushed as two values, a Lua list that keeps the strings alive and a
  * userdata with the NULL-ended pointers; they are good while both stay on the
- * stack.  What is wrong raises, blaming the argument `arg` of the function.
+ * stack.  What is wrong raises, blaming the argument `arg` of the function, and
+ * the option in it if it is one.
  */
 #include "sys.h"
 
@@ -25,27 +26,44 @@ static char **push_array(lua_State *L) {
   return array;
 }
 
+/* Who is blamed. */
+struct blame {
+  int arg;
+  const char *key; /* or NULL */
+};
+
+/* Raises: format has a %s, for `what`. */
+static int refuse(lua_State *L, const struct blame *b, const char *format,
+                  const char *what) {
+  const char *message = lua_pushfstring(L, format, what);
+  if (b->key != NULL) message = lua_pushfstring(L, "%s: %s", b->key, message);
+  return luaL_argerror(L, b->arg, message);
+}
+
 /* Raises unless the value on top is text fit for the system. */
-static const char *check_text(lua_State *L, int arg, const char *what) {
+static const char *check_text(lua_State *L, const struct blame *b,
+                              const char *what) {
   size_t len;
   int type = lua_type(L, -1);
   if (type != LUA_TSTRING && type != LUA_TNUMBER)
-    luaL_argerror(L, arg,
-                  lua_pushfstring(L, "%s: string expected, got %s", what,
-                                  luaL_typename(L, -1)));
+    refuse(L, b, "%s",
+           lua_pushfstring(L, "%s: string expected, got %s", what,
+                           luaL_typename(L, -1)));
   const char *text = lua_tolstring(L, -1, &len);
-  if (strlen(text) != len)
-    luaL_argerror(L, arg, lua_pushfstring(L, "%s contains a zero byte", what));
+  if (strlen(text) != len) refuse(L, b, "%s contains a zero byte", what);
   return text;
 }
 
-char **sys_push_argv(lua_State *L, int index, int arg) {
+char **sys_push_argv(lua_State *L, int index, int arg, const char *key) {
+  struct blame blame = {arg, key};
   lua_Integer n = 1;
   bool is_list = lua_type(L, index) != LUA_TSTRING;
   if (is_list) {
-    luaL_argexpected(L, lua_istable(L, index), arg, "table");
+    if (!lua_istable(L, index))
+      refuse(L, &blame, "string or list expected, got %s",
+             luaL_typename(L, index));
     n = (lua_Integer)lua_rawlen(L, index);
-    luaL_argcheck(L, n > 0, arg, "list is empty");
+    if (n == 0) refuse(L, &blame, "%s is empty", "list");
   }
   lua_newtable(L);
   for (lua_Integer i = 1; i <= n; i++) {
@@ -53,7 +71,7 @@ char **sys_push_argv(lua_State *L, int index, int arg) {
       lua_rawgeti(L, index, i);
     else
       lua_pushvalue(L, index);
-    check_text(L, arg, is_list ? "list" : "program"); /* [.., texts, text] */
+    check_text(L, &blame, is_list ? "list" : "text"); /* [.., texts, text] */
     lua_rawseti(L, -2, i);
   }
   return push_array(L);
@@ -78,17 +96,19 @@ static lua_Integer inherit(lua_State *L, int index) {
   return n;
 }
 
-char **sys_push_env(lua_State *L, int index, int arg, bool is_added) {
+char **sys_push_env(lua_State *L, int index, int arg, const char *key,
+                    bool is_added) {
+  struct blame blame = {arg, key};
   lua_newtable(L);
   lua_Integer n = is_added ? inherit(L, index) : 0;
   lua_pushnil(L);
   while (lua_next(L, index)) { /* [.., texts, name, value] */
     bool is_removed = is_added && lua_isboolean(L, -1) && !lua_toboolean(L, -1);
-    const char *value = is_removed ? NULL : check_text(L, arg, "value");
+    const char *value = is_removed ? NULL : check_text(L, &blame, "value");
     lua_pushvalue(L, -2);
-    const char *name = check_text(L, arg, "name");
-    luaL_argcheck(L, *name != '\0' && strchr(name, '=') == NULL, arg,
-                  "name is empty or contains '='");
+    const char *name = check_text(L, &blame, "name");
+    if (*name == '\0' || strchr(name, '=') != NULL)
+      refuse(L, &blame, "name is empty or contains '=': '%s'", name);
     if (!is_removed) {
       lua_pushfstring(L, "%s=%s", name, value);
       lua_rawseti(L, -5, ++n);

@@ -8,7 +8,8 @@
  * nobody else handles.  A terminal belongs to the process that opened it: after
  * a fork only the parent restores it.  One that other processes have in the
  * foreground is left to them.  One that was opened twice is as it was found the
- * first time, when both are restored.
+ * first time, when both are restored.  One whose object was closed before keeps
+ * its place until that is wanted.
  */
 #include "sys.h"
 
@@ -29,7 +30,7 @@
 static struct terminal {
   volatile sig_atomic_t is_used;
   int fd;     /* its own: the object may be closed by then */
-  int object; /* the object's descriptor */
+  int object; /* the object's descriptor; -1: that is closed */
   dev_t device;
   pid_t owner;
   size_t farewell_size;
@@ -130,13 +131,28 @@ static struct terminal *find_other(dev_t device, const struct terminal *t) {
   return NULL;
 }
 
+/* 0 or an errno: as it was found, unless another object has it still. */
+static int give_back(struct terminal *t) {
+  int err = find_other(t->device, t) != NULL ? 0 : restore(t);
+  forget(t);
+  return err;
+}
+
 static struct terminal *find_free(void) {
+  struct terminal *lost = NULL;
   for (int i = 0; i < MAX_TERMINALS; i++) {
     struct terminal *t = &terminals[i];
     if (t->is_used && t->owner != getpid()) forget(t); /* the parent's */
     if (!t->is_used) return t;
+    if (t->object < 0) lost = t;
   }
-  return NULL;
+  if (lost != NULL) give_back(lost);
+  return lost;
+}
+
+void sys_tty_closed(int fd) {
+  struct terminal *t = find(fd);
+  if (t != NULL) t->object = -1;
 }
 
 /* A second open file for the same terminal, or -1. */
@@ -247,8 +263,7 @@ static int tty_pause(lua_State *L) {
 static int tty_restore(lua_State *L) {
   struct terminal *t = check_terminal(L);
   if (t == NULL) return sys_fail(L, ENOTTY, NULL);
-  int err = find_other(t->device, t) != NULL ? 0 : restore(t);
-  forget(t);
+  int err = give_back(t);
   ignore_fatal();
   return sys_result(L, err);
 }
