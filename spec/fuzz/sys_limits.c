@@ -21,7 +21,7 @@
 
 #include "state.h"
 
-enum { FDS = 128, CHILDREN = 4, PORTS = 64, FILE_SIZE = 1 << 20 };
+enum { FDS = 128, CHILDREN = 2, PORTS = 64, FILE_SIZE = 1 << 20 };
 
 lua_State *limits_state;
 

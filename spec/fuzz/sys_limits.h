@@ -13,7 +13,7 @@
  *                            ours: others listen on this machine, too
  *   getaddrinfo              numbers, localhost: no name server is asked
  *   kill raise               nobody is hit
- *   fork execvp              4 children a program, that run true(1)
+ *   fork execvp              2 children a program, that run true(1)
  *   _exit                    ends the call, as an error
  *   chdir set* putenv        nothing: this process goes on
  *   signal sigaction         nothing: they are the fuzzer's
