@@ -69,23 +69,27 @@ static void count_posts(struct all *all, struct tally *t) {
   ASSERT_PTR_EQ(t->session->last_post, last);
 }
 
-static void check_heap(struct all *all, const struct poe__heap *h) {
+static void check_heap(poe_kernel *k, struct all *all,
+                       const struct poe__heap *h) {
   for (uint32_t i = 0; i < h->count; i++) {
     const struct poe__node *n = &h->node[i], *up = &h->node[(i - 1) / 4];
     if (i > 0)
       ASSERT_TRUE(up->due_ns < n->due_ns ||
-                  (up->due_ns == n->due_ns && up->seq < n->seq));
+                  (up->due_ns == n->due_ns &&
+                   poe__timer_seq(up->timer) < poe__timer_seq(n->timer)));
     if (!all) continue;
-    struct poe__message *m = poe__timer_message(n->timer);
-    ASSERT_PTR_EQ(m->source, m->dest);
-    tally_of(all, m->dest)->to++;
+    int64_t id = poe__timer_id(n->timer);
+    ASSERT_PTR_EQ(poe__timer_find(k, id), n->timer);
+    struct poe__message m = poe__timer_message(n->timer);
+    ASSERT_PTR_EQ(m.source, m.dest);
+    tally_of(all, m.dest)->to++;
     all->timers++;
   }
 }
 
 void check_heaps(poe_kernel *k) {
-  check_heap(NULL, &k->queue.delays);
-  check_heap(NULL, &k->queue.alarms);
+  check_heap(k, NULL, &k->queue.delays);
+  check_heap(k, NULL, &k->queue.alarms);
 }
 
 static size_t length(struct poe__list *head) {
@@ -130,7 +134,7 @@ static void check_session(poe_kernel *k, struct all *all,
 
 static void check_totals(poe_kernel *k, const struct all *all) {
   ASSERT_EQ(k->timers, all->timers);
-  ASSERT_EQ(k->timer_ids.count, all->timers);
+  ASSERT_LE(k->timer_ids.count, all->timers + 1); /* sixteen each, or fewer */
   ASSERT_EQ(k->events, all->posts + all->timers);
   ASSERT_EQ(k->tags.count, all->tags);
   ASSERT_EQ(k->aliases, all->aliases);
@@ -147,8 +151,8 @@ void check_invariants(poe_kernel *k) {
   gather(&all, k);
   qsort(all.at, all.count, sizeof *all.at, by_address);
   for (size_t i = 0; i < all.count; i++) count_posts(&all, &all.at[i]);
-  check_heap(&all, &k->queue.delays);
-  check_heap(&all, &k->queue.alarms);
+  check_heap(k, &all, &k->queue.delays);
+  check_heap(k, &all, &k->queue.alarms);
   for (size_t i = 0; i < all.count; i++) check_session(k, &all, &all.at[i]);
   check_totals(k, &all);
   free(all.at);

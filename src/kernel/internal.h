@@ -215,6 +215,7 @@ struct poe_kernel {
   struct poe__map tags;
   struct poe__map timer_groups;
   struct poe__map timer_ids;
+  struct poe__ids *newest_ids; /* NULL before the first timer */
   int64_t last_timer;
   struct poe__selects selects;
   struct poe__signals signals;
@@ -386,12 +387,15 @@ int poe__walk_tree(poe_kernel *k, struct poe__walk *w, poe_session *s);
 void poe__walk_free(poe_kernel *k, struct poe__walk *w);
 
 /* timer.c */
-struct poe__message *poe__timer_message(struct poe__timer *t);
+struct poe__message poe__timer_message(const struct poe__timer *t);
 int64_t poe__timer_id(const struct poe__timer *t);
+struct poe__timer *poe__timer_find(const poe_kernel *k, int64_t id);
+uint64_t poe__timer_seq(const struct poe__timer *t);
 const uint64_t *poe__timer_words(const struct poe__timer *t);
 void poe__timer_set_index(struct poe__timer *t, uint32_t index);
-/* Take a timer out of everything but memory. */
-void poe__timer_detach(poe_kernel *k, struct poe__timer *t);
+/* Take a timer out of everything but memory: what it says, with a reference of
+   each name. */
+struct poe__message poe__timer_take(poe_kernel *k, struct poe__timer *t);
 void poe__timer_free(poe_kernel *k, struct poe__timer *t);
 void poe__timer_drop(poe_kernel *k, struct poe__owned *owned);
 void poe__timer_fini(poe_kernel *k);

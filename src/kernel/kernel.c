@@ -153,10 +153,11 @@ static void consider(struct head *h, const struct poe__heap *heap,
   if (heap->count == 0) return;
   const struct poe__node *n = &heap->node[0];
   int64_t due = n->due_ns - offset_ns;
+  uint64_t seq = poe__timer_seq(n->timer);
   if ((h->post || h->timer) &&
-      (h->due_ns < due || (h->due_ns == due && h->seq < n->seq)))
+      (h->due_ns < due || (h->due_ns == due && h->seq < seq)))
     return;
-  *h = (struct head){due, n->seq, NULL, n->timer};
+  *h = (struct head){due, seq, NULL, n->timer};
 }
 
 /* Husks of freed sessions are left behind here. */
@@ -291,8 +292,8 @@ static inline void dispatch_head(poe_kernel *k, struct head *h) {
     poe__deliver(k, &post->m, post->words);
     return;
   }
-  poe__timer_detach(k, h->timer);
-  poe__deliver(k, poe__timer_message(h->timer), poe__timer_words(h->timer));
+  struct poe__message m = poe__timer_take(k, h->timer);
+  poe__deliver(k, &m, poe__timer_words(h->timer));
   poe__timer_free(k, h->timer);
 }
 

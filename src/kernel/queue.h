@@ -42,8 +42,7 @@ struct poe__timer;
 
 struct poe__node {
   int64_t due_ns; /* in the heap's own clock */
-  uint64_t seq;
-  struct poe__timer *timer;
+  struct poe__timer *timer; /* knows its sequence number */
 };
 
 struct poe__heap {
@@ -85,8 +84,8 @@ const struct poe__post *poe__fifo_next(const poe_kernel *k,
 int poe__heap_reserve(poe_kernel *k, struct poe__heap *h);
 void poe__heap_add(struct poe__heap *h, struct poe__node node);
 void poe__heap_remove(poe_kernel *k, struct poe__heap *h, uint32_t index);
-void poe__heap_move(struct poe__heap *h, uint32_t index, int64_t due_ns,
-                    uint64_t seq);
+/* To be due then; the timer's sequence number may have grown. */
+void poe__heap_move(struct poe__heap *h, uint32_t index, int64_t due_ns);
 void poe__heap_fini(poe_kernel *k, struct poe__heap *h);
 
 #endif

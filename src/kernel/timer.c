@@ -5,7 +5,8 @@
  * A timer is an event of its session, in one of the two heaps.  All timers of
  * one (session, name) form a group, found through a map, so clearing by name
  * costs what it removes; a session's groups make clearing a session so too.
- * Ids only grow; a map finds the timer.
+ * Ids only grow.  Sixteen that follow each other lie together, which a map
+ * finds: it is touched once for sixteen timers.
  *
  * POE: alarms in Kernel.pm and Resource/Events.pm.
  */
@@ -21,30 +22,60 @@ struct group {
   uint32_t name; /* one reference */
 };
 
+#define IDS 16
+
+/* Lives as long as one of its timers, or as it is the newest. */
+struct poe__ids {
+  struct poe__link link; /* in k->timer_ids; key is their id / IDS */
+  uint32_t live;
+  struct poe__timer *timer[IDS];
+};
+
+/* A cache line with a word.  What all of a group have in common is the
+   group's. */
 struct poe__timer {
-  struct poe__link by_id;
-  int64_t id;
+  struct poe__ids *ids;
   struct group *group;
   struct poe__list node; /* in group->timers */
+  uint64_t seq;          /* among those due at the same time */
   uint32_t index;        /* in its heap */
-  uint32_t is_alarm;     /* which heap */
-  struct poe__message m;
+  uint32_t from, file;   /* names, one reference each */
+  uint32_t line : 22;
+  uint32_t place : 4;    /* in ids->timer */
+  uint32_t n : 5;        /* words */
+  uint32_t is_alarm : 1; /* which heap */
   uint64_t words[];
 };
 
+_Static_assert(sizeof(struct poe__timer) == 56, "no room is lost");
+_Static_assert(POE_PAYLOAD_MAX < 1 << 5, "its words can be counted");
+
+#define LAST_LINE ((1u << 22) - 1)
+
 static size_t timer_size(const struct poe__timer *t) {
-  return sizeof *t + t->m.n * sizeof(uint64_t);
+  return sizeof *t + t->n * sizeof(uint64_t);
 }
 
 static struct poe__heap *heap_of(poe_kernel *k, const struct poe__timer *t) {
   return t->is_alarm ? &k->queue.alarms : &k->queue.delays;
 }
 
-struct poe__message *poe__timer_message(struct poe__timer *t) {
-  return &t->m;
+struct poe__message poe__timer_message(const struct poe__timer *t) {
+  return (struct poe__message){.dest = t->group->owned.session,
+                               .source = t->group->owned.session,
+                               .event = t->group->name,
+                               .from = t->from,
+                               .file = t->file,
+                               .line = t->line,
+                               .type = POE_EV_ALARM,
+                               .n = (uint16_t)t->n};
 }
 
-int64_t poe__timer_id(const struct poe__timer *t) { return t->id; }
+int64_t poe__timer_id(const struct poe__timer *t) {
+  return (int64_t)(t->ids->link.key * IDS + t->place);
+}
+
+uint64_t poe__timer_seq(const struct poe__timer *t) { return t->seq; }
 
 const uint64_t *poe__timer_words(const struct poe__timer *t) {
   return t->words;
@@ -106,14 +137,64 @@ static void drop_group_if_empty(poe_kernel *k, struct group *g) {
   poe__free(k, g, sizeof *g);
 }
 
+/* ---- ids ---------------------------------------------------------------------- */
+
+static void free_ids(poe_kernel *k, struct poe__ids *ids) {
+  poe__map_remove(k, &k->timer_ids, &ids->link);
+  poe__free(k, ids, sizeof *ids);
+}
+
+/* Room for the next id: 0 or -ENOMEM. */
+static int reserve_id(poe_kernel *k) {
+  uint64_t key = ((uint64_t)k->last_timer + 1) / IDS;
+  struct poe__ids *newest = k->newest_ids;
+  if (newest && newest->link.key == key) return 0;
+  if (poe__map_reserve(k, &k->timer_ids)) return -ENOMEM;
+  struct poe__ids *ids = poe__zalloc(k, sizeof *ids);
+  if (!ids) return -ENOMEM;
+  ids->link.key = key;
+  poe__map_add(&k->timer_ids, &ids->link);
+  k->newest_ids = ids;
+  if (newest && newest->live == 0) free_ids(k, newest);
+  return 0;
+}
+
+static void give_id(poe_kernel *k, struct poe__timer *t) {
+  t->ids = k->newest_ids;
+  t->place = (uint64_t)++k->last_timer % IDS;
+  t->ids->timer[t->place] = t;
+  t->ids->live++;
+}
+
+static void drop_id(poe_kernel *k, struct poe__timer *t) {
+  t->ids->timer[t->place] = NULL;
+  if (--t->ids->live == 0 && t->ids != k->newest_ids) free_ids(k, t->ids);
+}
+
+struct poe__timer *poe__timer_find(const poe_kernel *k, int64_t id) {
+  uint64_t key = (uint64_t)id / IDS;
+  struct poe__link *link = poe__map_first(&k->timer_ids, key);
+  while (link && link->key != key) link = link->next;
+  if (!link) return NULL;
+  return ((struct poe__ids *)(void *)link)->timer[(uint64_t)id % IDS];
+}
+
 /* ---- leaving ------------------------------------------------------------------- */
 
-void poe__timer_detach(poe_kernel *k, struct poe__timer *t) {
+static void detach(poe_kernel *k, struct poe__timer *t) {
   poe__heap_remove(k, heap_of(k, t), t->index);
-  poe__map_remove(k, &k->timer_ids, &t->by_id);
+  drop_id(k, t);
   poe__ring_remove(&t->group->timers, &t->node);
   drop_group_if_empty(k, t->group);
   k->timers--;
+}
+
+/* The group may go, and its reference of the name with it. */
+struct poe__message poe__timer_take(poe_kernel *k, struct poe__timer *t) {
+  struct poe__message m = poe__timer_message(t);
+  poe__name_keep(poe__name_at(k, m.event));
+  detach(k, t);
+  return m;
 }
 
 void poe__timer_free(poe_kernel *k, struct poe__timer *t) {
@@ -121,12 +202,12 @@ void poe__timer_free(poe_kernel *k, struct poe__timer *t) {
 }
 
 static void remove_timer(poe_kernel *k, struct poe__timer *t) {
-  poe_session *s = t->m.dest;
+  poe_session *s = t->group->owned.session;
   POE__TRACE_OF(k, s, POE_TRACE_EVENTS, "<ev> removed timer %lld ``%s'' to %s",
-                (long long)t->id, poe__name_at(k, t->m.event)->text,
-                poe__label(s));
-  poe__timer_detach(k, t);
-  poe__message_drop(k, &t->m, t->words);
+                (long long)poe__timer_id(t),
+                poe__name_at(k, t->group->name)->text, poe__label(s));
+  struct poe__message m = poe__timer_take(k, t);
+  poe__message_drop(k, &m, t->words);
   poe__timer_free(k, t);
   poe__count_out(k, s, s);
 }
@@ -145,6 +226,7 @@ void poe__timer_drop(poe_kernel *k, struct poe__owned *o) {
 }
 
 void poe__timer_fini(poe_kernel *k) {
+  if (k->newest_ids) free_ids(k, k->newest_ids);
   poe__map_fini(k, &k->timer_groups);
   poe__map_fini(k, &k->timer_ids);
   poe__heap_fini(k, &k->queue.delays);
@@ -156,7 +238,7 @@ void poe__timer_fini(poe_kernel *k) {
 static int reserve(poe_kernel *k, int is_alarm) {
   int err = poe__heap_reserve(
       k, is_alarm ? &k->queue.alarms : &k->queue.delays);
-  return err ? err : poe__map_reserve(k, &k->timer_ids);
+  return err ? err : reserve_id(k);
 }
 
 static struct poe__timer *make(poe_kernel *k, poe_session *s,
@@ -164,11 +246,8 @@ static struct poe__timer *make(poe_kernel *k, poe_session *s,
                                struct poe_payload args) {
   struct poe__timer *t = poe__alloc(k, sizeof *t + args.n * sizeof(uint64_t));
   if (!t) return NULL;
-  t->m = (struct poe__message){.dest = s,
-                               .source = s,
-                               .type = POE_EV_ALARM,
-                               .n = (uint16_t)args.n,
-                               .line = origin.line};
+  t->n = args.n & 31u;
+  t->line = (origin.line < LAST_LINE ? origin.line : LAST_LINE) & LAST_LINE;
   for (unsigned i = 0; i < args.n; i++) t->words[i] = args.words[i];
   t->group = find_group(k, s, event->id);
   if (!t->group) t->group = make_group(k, s, event);
@@ -176,9 +255,8 @@ static struct poe__timer *make(poe_kernel *k, poe_session *s,
     poe__free(k, t, timer_size(t));
     return NULL;
   }
-  t->m.event = poe__name_keep(event);
-  t->m.from = poe__name_keep(poe__active_event(k));
-  t->m.file = poe__name_keep(origin.file);
+  t->from = poe__name_keep(poe__active_event(k));
+  t->file = poe__name_keep(origin.file);
   return t;
 }
 
@@ -217,9 +295,11 @@ static int64_t due_time(poe_kernel *k, int is_alarm, int64_t when_ns) {
 POE__COLD static void tell_set(poe_kernel *k, const struct poe__timer *t,
                                struct poe_origin origin) {
   int64_t now = t->is_alarm ? poe__to_epoch(k, k->now_ns) : k->now_ns;
-  POE__TRACE_OF(k, t->m.dest, POE_TRACE_EVENTS,
-                "<ev> set timer %lld ``%s'' to %s in %.6fs", (long long)t->id,
-                poe__name_at(k, t->m.event)->text, poe__label(t->m.dest),
+  poe_session *s = t->group->owned.session;
+  POE__TRACE_OF(k, s, POE_TRACE_EVENTS,
+                "<ev> set timer %lld ``%s'' to %s in %.6fs",
+                (long long)poe__timer_id(t),
+                poe__name_at(k, t->group->name)->text, poe__label(s),
                 (double)(heap_of(k, t)->node[t->index].due_ns - now) / 1e9);
   if (k->trace & POE__WHY) poe__made(k, t, origin);
 }
@@ -233,16 +313,15 @@ int poe_timer_set(poe_kernel *k, poe_name *event, enum poe_timer_clock clock,
   if (reserve(k, is_alarm)) return -ENOMEM;
   struct poe__timer *t = make(k, s, event, origin, args);
   if (!t) return -ENOMEM;
-  t->is_alarm = (uint32_t)is_alarm;
-  t->id = ++k->last_timer;
-  t->by_id.key = (uint64_t)t->id;
+  t->is_alarm = is_alarm != 0;
+  give_id(k, t);
+  t->seq = k->queue.seq++;
   int64_t due = due_time(k, is_alarm, when_ns);
-  poe__heap_add(heap_of(k, t), (struct poe__node){due, k->queue.seq++, t});
-  poe__map_add(&k->timer_ids, &t->by_id);
+  poe__heap_add(heap_of(k, t), (struct poe__node){due, t});
   poe__ring_push(&t->group->timers, &t->node);
   k->timers++;
   poe__count_in(k, s, s);
-  *id = t->id;
+  *id = k->last_timer;
   if (POE__UNLIKELY(k->trace & (POE_TRACE_EVENTS | POE__WHY)))
     tell_set(k, t, origin);
   return 0;
@@ -257,25 +336,23 @@ int poe_timer_clear(poe_kernel *k, poe_name *event) {
 /* ---- by id ------------------------------------------------------------------------- */
 
 static int find_mine(poe_kernel *k, int64_t id, struct poe__timer **out) {
-  struct poe__link *link = poe__map_first(&k->timer_ids, (uint64_t)id);
-  while (link && ((struct poe__timer *)(void *)link)->id != id)
-    link = link->next;
-  if (!link) return -ESRCH;
-  *out = (struct poe__timer *)(void *)link;
-  return (*out)->m.dest == poe_active_session(k) ? 0 : -EPERM;
+  struct poe__timer *t = *out = poe__timer_find(k, id);
+  if (!t) return -ESRCH;
+  return t->group->owned.session == poe_active_session(k) ? 0 : -EPERM;
 }
 
 /* Hand a timer's contents to the caller and free it. */
 static void take(poe_kernel *k, struct poe__timer *t,
                  struct poe_timer_info *out) {
-  poe_session *s = t->m.dest;
+  poe_session *s = t->group->owned.session;
   out->due_epoch_ns = due_epoch(k, t);
-  out->event = poe__name_at(k, t->m.event);
-  out->n = t->m.n;
-  for (unsigned i = 0; i < t->m.n; i++) out->words[i] = t->words[i];
-  poe__name_drop(k, t->m.from);
-  poe__name_drop(k, t->m.file);
-  poe__timer_detach(k, t);
+  out->event = poe__name_at(k, t->group->name);
+  poe__name_keep(out->event);
+  out->n = t->n;
+  for (unsigned i = 0; i < t->n; i++) out->words[i] = t->words[i];
+  poe__name_drop(k, t->from);
+  poe__name_drop(k, t->file);
+  detach(k, t);
   poe__timer_free(k, t);
   poe__count_out(k, s, s);
 }
@@ -285,8 +362,8 @@ int poe_timer_peek(poe_kernel *k, int64_t id, poe_name **event,
   struct poe__timer *t;
   int err = find_mine(k, id, &t);
   if (err) return err;
-  *event = poe__name_at(k, poe__timer_message(t)->event);
-  *args = (struct poe_payload){poe__timer_message(t)->n, poe__timer_words(t)};
+  *event = poe__name_at(k, t->group->name);
+  *args = (struct poe_payload){t->n, t->words};
   return 0;
 }
 
@@ -300,7 +377,8 @@ int poe_timer_remove(poe_kernel *k, int64_t id, struct poe_timer_info *out) {
 
 static int move_to(poe_kernel *k, struct poe__timer *t, int64_t due,
                    int64_t *due_epoch_ns) {
-  poe__heap_move(heap_of(k, t), t->index, due, k->queue.seq++);
+  t->seq = k->queue.seq++;
+  poe__heap_move(heap_of(k, t), t->index, due);
   *due_epoch_ns = due_epoch(k, t);
   return 0;
 }
@@ -325,8 +403,7 @@ int poe_timer_readjust(poe_kernel *k, int64_t id, int64_t delay_ns,
     if (err) return err;
     poe__heap_remove(k, &k->queue.alarms, t->index);
     t->is_alarm = 0;
-    poe__heap_add(&k->queue.delays,
-                  (struct poe__node){INT64_MAX, k->queue.seq, t});
+    poe__heap_add(&k->queue.delays, (struct poe__node){INT64_MAX, t});
   }
   return move_to(k, t, due_time(k, 0, delay_ns), due_epoch_ns);
 }
@@ -362,8 +439,7 @@ int poe_timer_list(poe_kernel *k, int64_t **ids, size_t *count) {
         poe__array_free(k, at, room * sizeof *at);
         return -ENOMEM;
       }
-      at[n++] = (struct ranked){mono_due(k, t),
-                                heap_of(k, t)->node[t->index].seq, t->id};
+      at[n++] = (struct ranked){mono_due(k, t), t->seq, poe__timer_id(t)};
     }
   }
   if (n) qsort(at, n, sizeof *at, compare_ranked);
@@ -380,13 +456,13 @@ static void tell_timer(poe_kernel *k, const struct poe__timer *t,
                        struct poe__asking *a) {
   struct poe_reason r = {.kind = POE_BY_TIMER,
                          .keeps_program = 1,
-                         .session = t->m.dest,
-                         .name = poe__name_at(k, t->m.event),
-                         .number = t->id,
+                         .session = t->group->owned.session,
+                         .name = poe__name_at(k, t->group->name),
+                         .number = poe__timer_id(t),
                          .due_ns = mono_due(k, t) - k->now_ns,
-                         .from = poe__name_at(k, t->m.from),
-                         .file = poe__name_at(k, t->m.file),
-                         .line = t->m.line};
+                         .from = poe__name_at(k, t->from),
+                         .file = poe__name_at(k, t->file),
+                         .line = t->line};
   poe__why_tell(a, t, &r);
 }
 

@@ -136,7 +136,7 @@ struct line {
   uint64_t seq;
   const char *kind;
   uint64_t id;
-  const struct poe__message *m;
+  struct poe__message m;
 };
 
 static int compare_lines(const void *a, const void *b) {
@@ -152,7 +152,7 @@ static size_t add_posts(const poe_kernel *k, struct line *at) {
   while ((post = poe__fifo_next(k, &it)))
     if (post->m.dest)
       at[n++] = (struct line){post->due_ns, post->seq, "event", post->seq,
-                              &post->m};
+                              post->m};
   return n;
 }
 
@@ -160,7 +160,8 @@ static size_t add_timers(const struct poe__heap *heap, int64_t offset_ns,
                          struct line *at) {
   for (uint32_t i = 0; i < heap->count; i++) {
     const struct poe__node *n = &heap->node[i];
-    at[i] = (struct line){n->due_ns - offset_ns, n->seq, "timer",
+    at[i] = (struct line){n->due_ns - offset_ns, poe__timer_seq(n->timer),
+                          "timer",
                           (uint64_t)poe__timer_id(n->timer),
                           poe__timer_message(n->timer)};
   }
@@ -176,11 +177,11 @@ static int is_of_interest(const poe_kernel *k, const poe_session *a,
 
 static void print_lines(poe_kernel *k, const struct line *at, size_t n) {
   for (; n-- > 0; at++)
-    if (is_of_interest(k, at->m->source, at->m->dest))
+    if (is_of_interest(k, at->m.source, at->m.dest))
       poe_log(k, "<ev> queued: %s %llu ``%s'' from %s to %s at %.6f",
               at->kind, (unsigned long long)at->id,
-              poe__name_at(k, at->m->event)->text, poe__label(at->m->source),
-              poe__label(at->m->dest),
+              poe__name_at(k, at->m.event)->text, poe__label(at->m.source),
+              poe__label(at->m.dest),
               (double)poe__to_epoch(k, at->due_ns) / 1e9);
 }
 
