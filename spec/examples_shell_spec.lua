@@ -110,7 +110,7 @@ for where, runner in pairs(RUNNERS) do
       sees(screen .. "(offline) |")
       master:write "/connect\r"
       screen = screen .. "(offline) /connect\n"
-      sees(screen .. "Connection refused\n(offline) |")
+      sees(screen .. ("Connection refused: 127.0.0.1 port %d\n(offline) |"):format(port))
       master:write "\3"
     end)
 

@@ -160,14 +160,16 @@ describe("Client.TCP", function()
   end
 
   it("tells that nobody answers, and ends", function()
-    Client.new { remote_address = "127.0.0.1", remote_port = dead_port(),
+    local port = dead_port()
+    Client.new { remote_address = "127.0.0.1", remote_port = port,
       server_input = print, disconnected = log:handler "disconnected",
       connect_error = log:handler("connect_error", function(_, heap)
         assert.is_false(heap.connected)
       end),
     }
     poe.run()
-    has_logged "connect_error(connect, ECONNREFUSED, Connection refused)"
+    has_logged(("connect_error(connect, ECONNREFUSED, Connection refused: 127.0.0.1 "
+      .. "port %d)"):format(port))
   end)
 
   it("gives up to connect after a time", function()

@@ -53,7 +53,8 @@ describe("Server.TCP", function()
         error = log:handler("error", function(kernel) kernel:yield "shutdown" end),
       }
       poe.run()
-      has_logged("error(bind, EADDRINUSE, Address already in use)", "stopped()")
+      has_logged(("error(bind, EADDRINUSE, Address already in use: 127.0.0.1 port "
+        .. "%d)"):format(port), "stopped()")
     end)
 
     it("counts connections, and pauses when there are enough", function()

@@ -121,12 +121,14 @@ static int option_tristate(lua_State *L, const char *key) {
   return is_given ? sys_option_bool(L, 1, key, false) : -1;
 }
 
-/* A wrong address is told with the text that was given. */
+/* A failure is told with the address that it was about, as it was given. */
 static int give_inet(lua_State *L, struct sys_fd *s, int err,
                      const struct inet_options *o) {
   const char *what = NULL;
-  if (err == EINVAL && o->step == RESOLVE)
-    what = lua_pushfstring(L, "%s port %d", o->host, o->port);
+  bool is_ours = o->step == BIND && o->bind_host != NULL;
+  if (err != 0 && o->step != SOCKET)
+    what = lua_pushfstring(L, "%s port %d", is_ours ? o->bind_host : o->host,
+                           is_ours ? o->bind_port : o->port);
   return give(L, s, err, what, o->step);
 }
 

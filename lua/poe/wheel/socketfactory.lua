@@ -93,6 +93,7 @@ end
 ---@class poe.wheel.socketfactory.core: poe.wheel.acceptor.core
 ---@field wanted poe.wheel.socketfactory.options  as checked
 ---@field addresses poe.wheel.address[]  to be tried
+---@field address? poe.wheel.address  that is tried now
 ---@field failure { [1]: string, [2]: string, [3]: string }  operation, message, code
 ---@field deadline? number  on the monotonic clock
 
@@ -186,6 +187,7 @@ end
 local function try_next(core)
   while core.addresses[1] do
     local address = table.remove(core.addresses, 1)
+    core.address = address
     local socket, message, code, step = open_remote(core, address)
     if socket then
       core.socket = socket
@@ -201,7 +203,9 @@ end
 
 --- The last address has failed.
 local function give_up(core, message, code)
-  local socket = core.socket
+  local socket, address = core.socket, core.address
+  message = ("%s: %s"):format(message, address.port
+    and ("%s port %d"):format(address.host, address.port) or address.host)
   core.socket = nil
   core:disown(socket)
   socket:close()
