@@ -83,7 +83,8 @@ EMBED := $(patsubst src/%.c,$(BUILD)/pic/%.o,$(wildcard src/kernel/*.c \
   src/binding/*.c src/sys/*.c src/embed/*.c))
 LIBS := $(addprefix $(BUILD)/lib/,libpoe.a libpoe.so poe.pc)
 
-.PHONY: all host module lib unit oom deps demo test test-san test-gc run-demo \
+.PHONY: all host module lib unit oom deps demo test test-san test-threads \
+  test-gc valgrind run-demo \
   run-tests spec oracle fuzz-oracle fuzz-filters check bench bench-budget cov \
   flake storms times faults churn soak install install-lib uninstall clean \
   help force fuzz fuzz-oom analyze
@@ -156,10 +157,11 @@ $(OBJ)/spec/fuzz/%.o $(OBJ)/limited/%.o: ALL_CFLAGS += -fno-lto
 
 # Every allocation of ours is the counter's: objects that no LTO has joined.
 OOM := $(patsubst %.c,$(OBJ)/%.o,$(wildcard spec/oom/*.c)) \
-  $(filter-out $(BUILD)/pic/embed/%,$(EMBED))
+  $(filter-out $(BUILD)/pic/embed/%,$(EMBED)) \
+  $(patsubst src/host/%.c,$(OBJ)/oom/%.o,$(wildcard src/host/*.c))
 $(BUILD)/oom: $(OOM)
 	$(call link,-fno-lto $(foreach f,malloc calloc realloc free \
-	  poe_kernel_new,-Wl$(comma)--wrap=$(f)),$(LUA_LIBS) $(UV_LIBS) -lm -ldl)
+	  luaL_newstate poe_kernel_new,-Wl$(comma)--wrap=$(f)),$(LUA_LIBS) $(UV_LIBS) -lm -ldl)
 
 $(BUILD)/lib/libpoe.a: $(EMBED)
 	@mkdir -p $(@D) && echo "  AR   $@" && rm -f $@ && ar rcs $@ $^
@@ -189,6 +191,11 @@ $(OBJ)/%.o: src/%.c $(BUILD)/flags
 $(OBJ)/spec/%.o: spec/%.c $(BUILD)/flags
 	$(call compile,-Isrc/kernel)
 $(OBJ)/spec/oom/%.o: ALL_CFLAGS += -fno-lto
+
+# The host's main, called by another.
+$(OBJ)/oom/%.o: src/host/%.c $(BUILD)/flags $(BUILD)/luadir
+	$(call compile,-fno-lto -Dmain=poe_main -Wno-missing-prototypes \
+	  -DPOE_LUADIR='"$(INST_LUADIR)"')
 
 # llhttp's own source is not ours to warn about.
 $(OBJ)/llhttp/%.o: $(LLHTTP_DIR)/%.c $(BUILD)/flags
@@ -237,6 +244,16 @@ run-tests: host unit oom $(FUZZ:%=$(BUILD)/replay-%) $(if $(SAN),,module)
 
 test-san:  ## the same under address and undefined-behaviour sanitizers
 	@$(MAKE) --no-print-directory SAN=address,undefined test
+
+# A child of a fork starts the thread of --slow anew.
+test-threads: module  ## what runs in threads, under the thread sanitizer
+	@$(MAKE) --no-print-directory SAN=thread BUILD=build/tsan host unit
+	@TSAN_OPTIONS=die_after_fork=0 sh .ci/test build/tsan unit threads
+
+valgrind: host unit  ## memcheck: C tests, examples, semantics
+	@rm -rf $(BUILD)/test/memcheck
+	@TEST_TIMEOUT=7200 sh .ci/test $(BUILD) memcheck-unit memcheck-examples \
+	  memcheck-semantics memcheck-logs
 
 test-gc: host module  ## the specs with the collector at its keenest
 	@sh .ci/test $(BUILD) busy-gc keen-gc

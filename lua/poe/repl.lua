@@ -87,10 +87,11 @@ end
 
 -- Evaluation
 
---- As an expression if it is one, else as statements.
+--- As an expression if it is one, else as statements; what there was no memory
+--- for may be either.
 local function compile(text)
-  local chunk = load("return " .. text, "=stdin")
-  if chunk then return chunk end
+  local chunk, message = load("return " .. text, "=stdin")
+  if chunk or message == "not enough memory" then return chunk, message end
   return load(text, "=stdin")
 end
 

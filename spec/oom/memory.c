@@ -2,6 +2,7 @@
 #include "memory.h"
 
 #include <errno.h>
+#include <lauxlib.h>
 #include <malloc.h>
 #include <uv.h>
 
@@ -18,8 +19,10 @@ void *__wrap_calloc(size_t n, size_t size);
 void *__wrap_realloc(void *p, size_t size);
 void __wrap_free(void *p);
 int __wrap_poe_kernel_new(const struct poe_config *config, poe_kernel **out);
+lua_State *__wrap_luaL_newstate(void);
 
 static struct {
+  int is_paused;
   int64_t calls, fail_at; /* 0: nothing fails */
   enum memory_mode mode;
   int has_failed;
@@ -29,6 +32,7 @@ static struct {
 } memory;
 
 void memory_arm(int64_t n, enum memory_mode mode) {
+  memory.is_paused = 0;
   memory.calls = 0;
   memory.fail_at = n;
   memory.mode = mode;
@@ -36,6 +40,7 @@ void memory_arm(int64_t n, enum memory_mode mode) {
   memory.size = 0;
 }
 
+void memory_pause(void) { memory.is_paused = 1; }
 int64_t memory_calls(void) { return memory.calls; }
 int memory_has_failed(void) { return memory.has_failed; }
 
@@ -48,6 +53,7 @@ struct memory_use memory_in_use(void) {
 }
 
 static int is_refused(void) {
+  if (memory.is_paused) return 0;
   int64_t n = ++memory.calls;
   if (!memory.fail_at || n < memory.fail_at) return 0;
   if (memory.mode != MEMORY_EVER && n > memory.fail_at) return 0;
@@ -100,6 +106,9 @@ int __wrap_poe_kernel_new(const struct poe_config *config, poe_kernel **out) {
   own.alloc = for_kernel;
   return __real_poe_kernel_new(&own, out);
 }
+
+/* The host's. */
+lua_State *__wrap_luaL_newstate(void) { return lua_newstate(memory_lua, NULL); }
 
 void *__wrap_malloc(size_t size) {
   return is_refused() ? NULL : __real_malloc(size);

@@ -4,7 +4,7 @@
  * whatever else of ours calls malloc; the n-th of them fails.
  *
  * The kernel's are caught where it is made (--wrap=poe_kernel_new), libuv's by
- * uv_replace_allocator, those of binding and poe.sys by --wrap=malloc.
+ * uv_replace_allocator, those of binding, poe.sys and host by --wrap=malloc.
  */
 #ifndef OOM_MEMORY_H
 #define OOM_MEMORY_H
@@ -22,6 +22,8 @@ enum memory_mode {
 void memory_init(void);
 /* Fail the n-th allocation from now on; 0: none. */
 void memory_arm(int64_t n, enum memory_mode mode);
+/* From now on nothing fails, nor is counted. */
+void memory_pause(void);
 /* Allocations asked for since memory_arm. */
 int64_t memory_calls(void);
 /* Has anything been refused? */
@@ -31,7 +33,7 @@ struct memory_use {
   int64_t lua, uv, bytes;
 };
 struct memory_use memory_in_use(void);
-/* lua_Alloc. */
+/* lua_Alloc; luaL_newstate makes its states with it, too. */
 void *memory_lua(void *ud, void *p, size_t osize, size_t nsize);
 
 #endif

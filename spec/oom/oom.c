@@ -10,7 +10,7 @@
  * own.  It must not crash, hang, or leave memory or descriptors behind, and
  * after the failure the same kernel must run smoke.lua.  A script whose name
  * begins with "load" is watched from the creation of the state on, others once
- * the modules of poe are there.
+ * the modules of poe are there; and host.h has those that are run by the host.
  *
  * --points  so many failures a script and mode, evenly spread; the first of
  *           them depends on --seed
@@ -29,6 +29,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "host.h"
 #include "memory.h"
 
 int luaopen_poe_core(lua_State *L);
@@ -112,9 +113,8 @@ static int run_script(lua_State *L, const char *script, int64_t n,
 }
 
 /* 0, or what is wrong. */
-static const char *run(const char *script, int64_t n, enum memory_mode mode) {
-  int descriptors = count_descriptors();
-  struct memory_use before = memory_in_use();
+static const char *run_state(const char *script, int64_t n,
+                             enum memory_mode mode) {
   memory_arm(is_loader(script) ? n : 0, mode);
   lua_State *L = lua_newstate(memory_lua, NULL);
   const char *wrong = NULL;
@@ -126,6 +126,20 @@ static const char *run(const char *script, int64_t n, enum memory_mode mode) {
   if (*oom.allocations < 0) wrong = "it fails with all the memory there is";
   memory_arm(0, mode);
   if (L) lua_close(L);
+  return wrong;
+}
+
+static const char *run_host(const char *script, int64_t n,
+                            enum memory_mode mode) {
+  const char *wrong = host_run(script, n, mode);
+  *oom.allocations = memory_calls();
+  return wrong;
+}
+
+static const char *run(const char *script, int64_t n, enum memory_mode mode) {
+  int descriptors = count_descriptors();
+  struct memory_use before = memory_in_use();
+  const char *wrong = (host_is_for(script) ? run_host : run_state)(script, n, mode);
   struct memory_use after = memory_in_use();
   if (wrong) return wrong;
   if (after.lua != before.lua) return "memory of Lua or the kernel is left";

@@ -1,0 +1,3 @@
+#!poe -l os -e print(os~=nil) -v
+-- Options before the script.
+print(...)
