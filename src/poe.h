@@ -143,6 +143,12 @@ struct poe_ops {
    */
   enum poe_outcome (*dispatch)(void *ud, const struct poe_dispatch *d,
                                struct poe_value *result);
+  /*
+   * Posts are at hand: take one after another by poe_next, until it has none,
+   * and end each by poe_done.  User code runs inside.  NULL: dispatch gets
+   * them.
+   */
+  void (*batch)(void *ud);
   /* The kernel will not use these words again. */
   void (*discard)(void *ud, struct poe_payload words);
   /* The session is freed; its id will never come back. */
@@ -383,6 +389,18 @@ int poe_detach_child(poe_kernel *k, poe_session *child,
 
 int poe_post(poe_kernel *k, poe_session *dest, poe_name *event,
              struct poe_origin origin, struct poe_payload args);
+/* The same to the running session itself; -EPERM: there is none. */
+int poe_yield(poe_kernel *k, poe_name *event, struct poe_origin origin,
+              struct poe_payload args);
+/*
+ * Within ops->batch.  poe_next hands the next post over, as if to dispatch: it
+ * stays the same until poe_done, its args until the handler runs.  NULL: the
+ * batch is over.  poe_done tells what became of it; with POE_DIED it takes the
+ * exception, else that may be NULL.
+ */
+const struct poe_dispatch *poe_next(poe_kernel *k);
+void poe_done(poe_kernel *k, enum poe_outcome outcome,
+              const struct poe_value *exception);
 /*
  * Run a handler now.  `direct` reaches ops->dispatch as it is.  -ENOSYS: no
  * handler; -POE_EDIED: another session's handler failed, DIE is on its way;

@@ -267,6 +267,18 @@ static enum poe_outcome op_dispatch(void *ud, const struct poe_dispatch *d,
   return c.outcome;
 }
 
+static void op_batch(void *ud) {
+  const struct poe_dispatch *d;
+  unsigned n = 0;
+  ASSERT_PTR_EQ(ud, &host);
+  for (; (d = poe_next(host.k)); n++) {
+    struct poe_value result = {0};
+    enum poe_outcome outcome = op_dispatch(ud, d, &result);
+    poe_done(host.k, outcome, &result);
+  }
+  ASSERT_GT(n, 0);
+}
+
 static void op_discard(void *ud, struct poe_payload words) {
   ASSERT_PTR_EQ(ud, &host);
   ASSERT_GT(words.n, 0);
@@ -312,7 +324,7 @@ static void op_why(void *ud) {
   host.whys++;
 }
 
-static const struct poe_ops ops = {
+static const struct poe_ops one_by_one = {
     .dispatch = op_dispatch,
     .discard = op_discard,
     .session_gone = op_session_gone,
@@ -322,6 +334,7 @@ static const struct poe_ops ops = {
     .log = op_log,
     .why = op_why,
 };
+static struct poe_ops ops;
 
 /* ---- open and close -------------------------------------------------------------- */
 
@@ -338,6 +351,8 @@ int host_try_open(struct host_options o) {
                               .clock = o.real_loop ? NULL : &clock,
                               .alloc = allocate,
                               .alloc_ud = &memory};
+  ops = one_by_one;
+  if (test_in_batches) ops.batch = op_batch;
   if (o.use_malloc) config.alloc = NULL;
   if (o.real_loop) config.loop = poe_loop_find(o.real_loop);
   fake_loop_reset();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * main.c -- runs the tests: each in a child of its own, in the order of files
- * and lines.
+ * and lines; twice, as the host gets posts one by one or in batches.
  *
  * Usage: unit [-l] [PART]...   -l lists; PART: only tests whose "file: name"
  * contains one of these.  A test passes if its child exits with 0 (leak
@@ -21,6 +21,7 @@
 #define SECONDS 60
 
 static struct test *tests;
+int test_in_batches;
 static unsigned long long seed = 0x9e3779b97f4a7c15u;
 
 static int is_before(const struct test *a, const struct test *b) {
@@ -103,11 +104,12 @@ static int is_chosen(const char *title, char **parts, int n) {
   return n == 0;
 }
 
-static int run(const struct test *t) {
+static int run(const struct test *t, int in_batches) {
   int status;
   fflush(NULL);
   pid_t pid = fork();
   if (pid == 0) {
+    test_in_batches = in_batches;
     alarm(getenv("UNIT_SLOW") ? SECONDS * 5 : SECONDS);
     t->run();
     exit(0);
@@ -116,9 +118,26 @@ static int run(const struct test *t) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
+struct count {
+  int passed, failed;
+};
+
+static void tell(struct count *count, const char *title, const char *how,
+                 int status) {
+  if (status == TEST_SKIPPED) {
+    printf("skip %s%s\n", title, how);
+  } else if (status == 0) {
+    count->passed++;
+    printf("ok   %s%s\n", title, how);
+  } else {
+    count->failed++;
+    printf("FAIL %s%s (status %d)\n", title, how, status);
+  }
+}
+
 int main(int argc, char **argv) {
   int is_list = argc > 1 && strcmp(argv[1], "-l") == 0;
-  int passed = 0, failed = 0;
+  struct count count = {0, 0};
   char title[256];
   for (struct test *t = tests; t; t = t->next) {
     describe(t, title, sizeof title);
@@ -127,20 +146,10 @@ int main(int argc, char **argv) {
       puts(title);
       continue;
     }
-    int status = run(t);
-    if (status == TEST_SKIPPED) {
-      printf("skip %s\n", title);
-      continue;
-    }
-    if (status == 0)
-      passed++;
-    else
-      failed++;
-    if (status == 0)
-      printf("ok   %s\n", title);
-    else
-      printf("FAIL %s (status %d)\n", title, status);
+    tell(&count, title, "", run(t, 0));
+    tell(&count, title, ", in batches", run(t, 1));
   }
-  if (!is_list) printf("%d passed, %d failed\n", passed, failed);
-  return failed > 0;
+  if (!is_list)
+    printf("%d passed, %d failed\n", count.passed, count.failed);
+  return count.failed > 0;
 }

@@ -62,6 +62,9 @@ void test_str(const char *file, int line, const char *a, const char *x,
 #define ASSERT_STR_EQ(a, b) test_str(__FILE__, __LINE__, #a, (a), (b))
 
 /* Small, fast and the same everywhere: xorshift64*. */
+/* Does the host take posts in batches?  Set before a test. */
+extern int test_in_batches;
+
 unsigned long long test_random(void);
 /* Below n, which is small. */
 unsigned test_below(unsigned n);

@@ -5,7 +5,9 @@
  * Each byte is an operation or an operand; handlers read on where the one
  * that caused them stopped, so that any nesting can come up.  After every
  * slice the invariants of check.h hold, and when the bytes are used up all
- * ends: every payload has come back once, and nothing is left.
+ * ends: every payload has come back once, and nothing is left.  A program is
+ * run twice, as the host gets posts one by one and in batches: the same must
+ * come of it.
  *
  * Linked with libFuzzer (make fuzz), or with replay.c.
  */
@@ -34,8 +36,11 @@ static const char *const signals[] = {"X",    "Y",    "TERM", "INT",
                                       "USR1", "PIPE", "HUP",  "ZOMBIE"};
 #define PICK(list) (list)[next() % (sizeof(list) / sizeof *(list))]
 
+int test_in_batches;
+
 static struct {
   const uint8_t *at, *end;
+  uint64_t log; /* all that was handled, as a hash */
   unsigned born, depth;
   int64_t timer[TIMERS]; /* the ids of late */
   unsigned ntimers;
@@ -271,6 +276,12 @@ static void begin(void) {
   on(0, "_parent", work);
 }
 
+/* FNV-1a. */
+static void read_log(void) {
+  for (const char *c = take_log(); *c; c++)
+    run.log = (run.log ^ (uint8_t)*c) * 0x100000001b3u;
+}
+
 static void finish(void) {
   run.at = run.end;
   memory.allow = -1;
@@ -283,11 +294,13 @@ static void finish(void) {
   poe_kernel_slice(host.k);
   exception();
   host_assert_empty();
-  take_log();
+  read_log();
   host_close();
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+static uint64_t run_program(const uint8_t *data, size_t size, int in_batches) {
+  test_in_batches = in_batches;
+  run.log = 0xcbf29ce484222325u;
   run.at = data;
   run.end = data + (size > 4096 ? 4096 : size);
   begin();
@@ -297,8 +310,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     } else {
       PICK(anywhere)();
     }
-    take_log();
+    read_log();
   }
   finish();
+  return run.log;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  uint64_t log = run_program(data, size, 0);
+  if (run_program(data, size, 1) != log)
+    FAIL("in batches it goes another way");
   return 0;
 }

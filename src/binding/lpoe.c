@@ -8,6 +8,7 @@
  * is read.
  */
 #include <lualib.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -27,6 +28,14 @@ struct lpoe *lpoe_of_state(lua_State *L) {
   return P;
 }
 
+/* The kernel of the first Lua state that has one, most often the only one: to
+   compare with it takes a third of what an upvalue does. */
+static _Atomic(struct lpoe *) first;
+
+static void set_first(struct lpoe *from, struct lpoe *to) {
+  atomic_compare_exchange_strong(&first, &from, to);
+}
+
 static struct lpoe *check_open(lua_State *L, struct lpoe *P) {
   if (!P->k) luaL_error(L, "the kernel is closed");
   return P;
@@ -36,9 +45,15 @@ struct lpoe *lpoe_upvalue(lua_State *L) {
   return check_open(L, lua_touserdata(L, lua_upvalueindex(1)));
 }
 
+static void check_self(lua_State *L, const struct lpoe *P) {
+  if (!P || lua_touserdata(L, lua_upvalueindex(1)) != P)
+    luaL_typeerror(L, 1, "kernel");
+}
+
 struct lpoe *lpoe_self(lua_State *L) {
-  struct lpoe *P = lua_touserdata(L, lua_upvalueindex(1));
-  if (lua_touserdata(L, 1) != P) luaL_typeerror(L, 1, "kernel");
+  struct lpoe *P = lua_touserdata(L, 1);
+  if (!P || P != atomic_load_explicit(&first, memory_order_relaxed))
+    check_self(L, P);
   return check_open(L, P);
 }
 
@@ -175,6 +190,7 @@ void lpoe_close(struct lpoe *P, lua_State *L) {
 static int kernel_gc(lua_State *L) {
   struct lpoe *P = lua_touserdata(L, 1);
   P->is_collected = 1;
+  set_first(P, NULL);
   lpoe_close(P, L);
   return 0;
 }
@@ -204,6 +220,8 @@ static void set_uservalues(struct lpoe *P, lua_State *L, int kernel) {
       new_weak_table(L, "k");
     else if (i == LPOE_UV_VALUES)
       lpoe_push_values(P, L);
+    else if (i == LPOE_UV_RECENT)
+      lua_createtable(L, LPOE_RECENT, 0);
     else
       lua_newtable(L);
     lua_setiuservalue(L, kernel, i);
@@ -266,7 +284,7 @@ static void set_function(lua_State *L, int kernel, const char *name,
 
 /* From here on it is collected. */
 static void set_finalizer(lua_State *L, int kernel) {
-  lua_createtable(L, 0, 6);
+  lua_createtable(L, 0, 64); /* roomy: what is looked up is found at once */
   lua_pushcfunction(L, kernel_gc);
   lua_setfield(L, -2, "__gc");
   lua_setmetatable(L, kernel);
@@ -278,7 +296,7 @@ static void fill_metatable(lua_State *L, int kernel) {
   set_function(L, kernel, "__tostring", kernel_tostring);
   lua_pushliteral(L, "poe.kernel");
   lua_setfield(L, -2, "__name");
-  lua_newtable(L);
+  lua_createtable(L, 0, 256);
   const luaL_Reg *const groups[] = {
       kernel_methods,     lpoe_session_methods, lpoe_event_methods,
       lpoe_timer_methods, lpoe_select_methods,  lpoe_signal_methods,
@@ -327,6 +345,7 @@ static void new_kernel(lua_State *L) {
   lua_pushcclosure(L, lpoe_on_close, 2);
   lua_setfield(L, LUA_REGISTRYINDEX, "poe.sys.on_close");
   lpoe_configure_from_environment(P, L);
+  set_first(NULL, P);
 }
 
 __attribute__((visibility("default"))) int luaopen_poe_core(lua_State *L) {

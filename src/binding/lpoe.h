@@ -8,7 +8,7 @@
  *
  * A function that can raise says so.  Nothing that can raise runs between two
  * changes of the kernel's state, and nothing raises through the kernel: the
- * ops in lpoe_dispatch.c push without allocating or run protected.
+ * ops push without allocating or run protected, see lpoe_dispatch.h.
  *
  * Methods are closures with two upvalues: the kernel userdata and the table of
  * parked values.
@@ -40,7 +40,8 @@ enum {
   LPOE_UV_OBJECTS,   /* slot -> session_alloc's object */
   LPOE_UV_TRACE,     /* 1: error value, 2: its traceback; 3, 4: run's last */
   LPOE_UV_LOOP,     /* the bridge written in Lua, see lpoe_loop.c */
-  LPOE_UV_COUNT = LPOE_UV_LOOP
+  LPOE_UV_RECENT,   /* the strings of P->recent */
+  LPOE_UV_COUNT = LPOE_UV_RECENT
 };
 
 /* Bottom of every pooled coroutine's stack, and of aux's. */
@@ -107,6 +108,7 @@ struct lpoe_slow;
 struct lpoe_memory;
 
 #define LPOE_NONE UINT32_MAX
+#define LPOE_LIGHT 6
 #define LPOE_RECENT 16 /* a power of two */
 #define LPOE_PLACES 64 /* a power of two */
 
@@ -114,6 +116,13 @@ struct lpoe_memory;
 struct lpoe_place {
   const char *pc; /* NULL: no place */
   struct poe_origin at; /* one reference of its file */
+};
+
+/* A name and the string that it was last given as, which LPOE_UV_RECENT keeps:
+   no other can come to have its address. */
+struct lpoe_recent {
+  poe_name *name; /* NULL: none */
+  const void *string;
 };
 
 struct lpoe {
@@ -127,8 +136,9 @@ struct lpoe {
   size_t stack_max;         /* bytes of C stack that dispatches may use */
   struct lpoe_slot *slot;
   uint32_t nslots, slot_room, free_slot;
+  unsigned turnover; /* counts: heap or states of a slot became others */
   struct lpoe_values values;
-  poe_name *recent[LPOE_RECENT]; /* by the address of their strings */
+  struct lpoe_recent recent[LPOE_RECENT];
   poe_name *file; /* the last script seen, for lpoe_origin */
   struct lpoe_place place[LPOE_PLACES];
   int has_places; /* what lpoe_origin.c reads of Lua is as it knows it */
@@ -257,6 +267,8 @@ int lpoe_count(struct poe_payload payload);
 int lpoe_push_parked(struct lpoe *P, lua_State *L, int values,
                      struct poe_payload payload, int take);
 int lpoe_is_packed(struct poe_payload payload);
+/* Has it LPOE_LIGHT values at most, and can they be pushed without raising? */
+int lpoe_is_light(struct poe_payload payload);
 void lpoe_unpark(struct lpoe *P, struct poe_payload payload);
 void lpoe_values_fini(struct lpoe *P, lua_State *L);
 /* One value that is known to lie in this slot. */

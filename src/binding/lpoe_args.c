@@ -103,6 +103,11 @@ uint32_t lpoe_slot_in(const struct poe_value *value) {
   return read_part(&at) == (1 | VALUE << TAGS_AT) ? read_part(&at) : LPOE_NONE;
 }
 
+int lpoe_is_light(struct poe_payload p) {
+  return !p.n || (count_of(p.words[0]) <= LPOE_LIGHT &&
+                  tag_at(p.words[0], 0) != PACKED);
+}
+
 /* ---- chunks ------------------------------------------------------------------- */
 
 static void link_partial(struct lpoe_values *v, uint32_t c) {

@@ -13,53 +13,62 @@
 
 #include "lpoe.h"
 
-/* Short strings of one text have one address: what was found there last is
-   looked at first.  The text decides, so an address that has come to hold
-   another string does no harm. */
-static poe_name *get_name(struct lpoe *P, const char *text, size_t len) {
-  poe_name **recent = &P->recent[(uintptr_t)text >> 4 & (LPOE_RECENT - 1)];
-  size_t known;
-  if (*recent) {
-    const char *name = poe_name_text(*recent, &known);
-    if (known == len && memcmp(name, text, len) == 0) {
-      poe_name_ref(*recent);
-      return *recent;
-    }
-  }
+static poe_name *look_up(struct lpoe *P, lua_State *L, int arg,
+                         struct lpoe_recent *recent) {
+  size_t len;
+  const char *text = lua_tolstring(L, arg, &len);
   poe_name *name = poe_name_get(P->k, text, len);
-  if (name) *recent = name;
+  if (!name || !lua_checkstack(L, 3)) return name;
+  lpoe_push_kernel(L);
+  lua_getiuservalue(L, -1, LPOE_UV_RECENT);
+  lua_pushvalue(L, arg);
+  lua_rawseti(L, -2, recent - P->recent + 1);
+  lua_pop(L, 2);
+  *recent = (struct lpoe_recent){name, lua_topointer(L, arg)};
   return name;
+}
+
+/* One reference of the name at a positive index; NULL: it is no string, or
+   there is no memory. */
+static poe_name *get_name(struct lpoe *P, lua_State *L, int arg) {
+  const void *string = lua_topointer(L, arg);
+  struct lpoe_recent *recent =
+      &P->recent[(uintptr_t)string >> 5 & (LPOE_RECENT - 1)];
+  if (recent->string == string && recent->name) {
+    poe_name_ref(recent->name);
+    return recent->name;
+  }
+  if (lua_type(L, arg) != LUA_TSTRING) return NULL;
+  return look_up(P, L, arg, recent);
+}
+
+static void no_name(lua_State *L, int arg, const char *what) {
+  if (lua_type(L, arg) != LUA_TSTRING) luaL_typeerror(L, arg, what);
+  luaL_error(L, "not enough memory");
 }
 
 void lpoe_name_gone(void *ud, const poe_name *name) {
   struct lpoe *P = ud;
   for (int i = 0; i < LPOE_RECENT; i++)
-    if (P->recent[i] == name) P->recent[i] = NULL;
+    if (P->recent[i].name == name) P->recent[i].name = NULL;
 }
 
 poe_name *lpoe_check_name(struct lpoe *P, lua_State *L, int arg,
                           const char *what) {
-  size_t len;
-  if (lua_type(L, arg) != LUA_TSTRING) luaL_typeerror(L, arg, what);
-  const char *text = lua_tolstring(L, arg, &len);
-  poe_name *name = get_name(P, text, len);
-  if (!name) luaL_error(L, "not enough memory");
+  poe_name *name = get_name(P, L, arg);
+  if (!name) no_name(L, arg, what);
   return name;
 }
 
 void lpoe_take(struct lpoe *P, lua_State *L, int event, int first,
                struct lpoe_message *m) {
-  if (lua_type(L, event) != LUA_TSTRING)
-    luaL_typeerror(L, event, "event name");
-  size_t len;
-  const char *text = lua_tolstring(L, event, &len);
   uint32_t tables = P->values.tables;
   m->args = lpoe_park(P, L, first, lua_gettop(L) - first + 1, m->words);
   m->has_allocated = tables != P->values.tables;
-  m->event = get_name(P, text, len);
+  m->event = get_name(P, L, event);
   if (!m->event) {
     lpoe_unpark(P, m->args);
-    luaL_error(L, "not enough memory");
+    no_name(L, event, "event name");
   }
   m->origin = lpoe_origin(P, L);
 }

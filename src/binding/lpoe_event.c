@@ -7,12 +7,17 @@
 
 #include "lpoe.h"
 
+/* nil, message and code are on top; a mistake in the event's name says more. */
+static int no_dest(lua_State *L) {
+  if (lua_type(L, 3) != LUA_TSTRING) luaL_typeerror(L, 3, "event name");
+  return 3;
+}
+
 LPOE_HOT static int kernel_post(lua_State *L) {
   struct lpoe *P = lpoe_self(L);
   struct lpoe_message m;
-  if (lua_type(L, 3) != LUA_TSTRING) luaL_typeerror(L, 3, "event name");
   poe_session *dest = lpoe_check_dest(P, L, 2);
-  if (!dest) return 3;
+  if (!dest) return no_dest(L);
   uint64_t id = poe_session_id(dest);
   lpoe_take(P, L, 3, 4, &m);
   lpoe_warn_own_event(P, m.event, "posting it");
@@ -23,14 +28,14 @@ LPOE_HOT static int kernel_post(lua_State *L) {
 }
 
 LPOE_HOT static int kernel_yield(lua_State *L) {
-  struct lpoe *P = lpoe_self_in_session(L, "yield");
+  struct lpoe *P = lpoe_self(L);
   struct lpoe_message m;
-  poe_session *me = poe_active_session(P->k);
   lpoe_take(P, L, 2, 3, &m);
   lpoe_warn_own_event(P, m.event, "yielding it");
-  int err = poe_post(P->k, me, m.event, m.origin, m.args);
+  int err = poe_yield(P->k, m.event, m.origin, m.args);
   if (lpoe_sent(P, &m, err) == 0) return 0;
-  return lpoe_not_sent(P, L, poe_session_id(me), err);
+  lpoe_self_in_session(L, "yield");
+  return lpoe_not_sent(P, L, poe_session_id(poe_active_session(P->k)), err);
 }
 
 /* What call returns when the handler did not; the event's name is on top. */
@@ -82,9 +87,8 @@ int lpoe_call(struct lpoe *P, lua_State *L, poe_session *s, poe_name *event,
 
 LPOE_HOT static int kernel_call(lua_State *L) {
   struct lpoe *P = lpoe_self(L);
-  if (lua_type(L, 3) != LUA_TSTRING) luaL_typeerror(L, 3, "event name");
   poe_session *dest = lpoe_check_dest(P, L, 2);
-  if (!dest) return 3;
+  if (!dest) return no_dest(L);
   poe_name *event = lpoe_check_name(P, L, 3, "event name");
   lpoe_warn_own_event(P, event, "calling it");
   int n = lpoe_call(P, L, dest, event, 4);

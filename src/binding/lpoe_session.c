@@ -411,6 +411,7 @@ static void forget_custom(lua_State *A, lua_Integer i) {
 static void empty_slot(struct lpoe *P, uint32_t slot) {
   lua_State *A = P->aux;
   lua_Integer i = (lua_Integer)slot + 1;
+  P->turnover++;
   lua_rawgeti(A, LPOE_AT_STATES, i);
   lpoe_drop_states(P, A);
   if (slot == P->model) P->model_size = 0;

@@ -67,6 +67,7 @@ static void unshare(struct lpoe *P, lua_State *L, uint32_t slot) {
   lua_getiuservalue(L, -1, LPOE_UV_STATES);
   lua_pushvalue(L, states + 2);
   lua_rawseti(L, -2, (lua_Integer)slot + 1);
+  P->turnover++;
   lua_pop(L, 2);
   lua_replace(L, states);
 }

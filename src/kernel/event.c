@@ -26,25 +26,9 @@ void poe__count_in(poe_kernel *k, poe_session *dest, poe_session *source) {
     poe__session_ref(k, source);
 }
 
-/* As poe__count_out, but the sessions stay held. */
-static inline void uncount(poe_kernel *k, poe_session *dest,
-                           poe_session *source) {
-  k->events--;
-  if (--dest->to == 0 && !(dest->flags & POE__DEAD))
-    poe__session_unref(k, dest);
-  if (dest != source && --source->from == 0 && !(source->flags & POE__DEAD))
-    poe__session_unref(k, source);
-}
-
-static void release_both(poe_kernel *k, poe_session *dest,
-                         poe_session *source) {
-  if (dest != source) poe__session_release(k, source);
-  poe__session_release(k, dest);
-}
-
 void poe__count_out(poe_kernel *k, poe_session *dest, poe_session *source) {
-  uncount(k, dest, source);
-  release_both(k, dest, source);
+  poe__uncount(k, dest, source);
+  poe__release_both(k, dest, source);
 }
 
 void poe__discard(poe_kernel *k, unsigned n, const uint64_t *words) {
@@ -79,12 +63,6 @@ static void link_to_dest(poe_session *dest, struct poe__post *post) {
   else
     dest->first_post = post;
   dest->last_post = post;
-}
-
-/* The FIFO's oldest is also its session's oldest. */
-static void unlink_from_dest(poe_session *dest, struct poe__post *post) {
-  dest->first_post = post->next_of_dest;
-  if (!dest->first_post) dest->last_post = NULL;
 }
 
 /* For its age to be true, it must have been read what time it is. */
@@ -152,9 +130,11 @@ void poe__event_clear_session(poe_kernel *k, poe_session *s) {
 void poe__event_fini(poe_kernel *k) {
   struct poe__post *post;
   while ((post = poe__fifo_head(k))) {
-    poe__fifo_pop(k, post);
-    if (!post->m.dest) continue;
-    unlink_from_dest(post->m.dest, post);
+    if (!post->m.dest) {
+      poe__fifo_pop(k, post);
+      continue;
+    }
+    poe__fifo_take(k, post);
     poe__message_drop(k, &post->m, post->words);
     poe__count_out(k, post->m.dest, post->m.source);
   }
@@ -316,7 +296,7 @@ static inline void deliver_post(poe_kernel *k, const struct poe__message *m,
 void poe__deliver(poe_kernel *k, struct poe__message *m,
                   const uint64_t *words) {
   struct poe__message copy = *m; /* the record may go while handlers run */
-  uncount(k, copy.dest, copy.source);
+  poe__uncount(k, copy.dest, copy.source);
   if (copy.type & (POE_EV_SIGNAL | POE_EV_DIE))
     poe__signal_deliver(k, &copy, words);
   else if (!(copy.type & POE_EV_GC) && !(copy.dest->flags & POE__IS_ROOT))
@@ -324,7 +304,7 @@ void poe__deliver(poe_kernel *k, struct poe__message *m,
   else
     poe__discard(k, (unsigned)copy.n - copy.own, words + copy.own);
   drop_names(k, &copy);
-  release_both(k, copy.dest, copy.source);
+  poe__release_both(k, copy.dest, copy.source);
 }
 
 /* ---- post and call ------------------------------------------------------------------ */
@@ -333,10 +313,28 @@ int poe_post(poe_kernel *k, poe_session *dest, poe_name *event,
              struct poe_origin origin, struct poe_payload args) {
   if (POE__UNLIKELY(dest->flags & (POE__DEAD | POE__DOOMED | POE__LIMITED)))
     return poe__post_carefully(k, dest, event, origin, args);
+  const struct poe_frame *f = k->frame;
+  int is_live = f && !(f->session->flags & POE__DEAD);
   struct poe__send send = {.dest = dest,
-                           .source = poe_active_session(k),
+                           .source = is_live ? f->session : &k->root,
                            .event = event,
-                           .from = poe__active_event(k),
+                           .from = is_live ? f->active : NULL,
+                           .origin = origin,
+                           .type = POE_EV_POST,
+                           .args = args};
+  return enqueue(k, &send);
+}
+
+int poe_yield(poe_kernel *k, poe_name *event, struct poe_origin origin,
+              struct poe_payload args) {
+  const struct poe_frame *f = k->frame;
+  if (!f || f->session->flags & (POE__DEAD | POE__IS_ROOT)) return -EPERM;
+  if (POE__UNLIKELY(f->session->flags & (POE__DOOMED | POE__LIMITED)))
+    return poe__post_carefully(k, f->session, event, origin, args);
+  struct poe__send send = {.dest = f->session,
+                           .source = f->session,
+                           .event = event,
+                           .from = f->active,
                            .origin = origin,
                            .type = POE_EV_POST,
                            .args = args};

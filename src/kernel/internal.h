@@ -155,6 +155,21 @@ enum poe__watch {
   POE__CHOOSY = 0x8000  /* some sessions have topics of their own */
 };
 
+/* How much a slice has dispatched, and since when; see POE__SHARE_NS. */
+struct poe__share {
+  unsigned events;
+  int64_t began_ns; /* 0: the clock was not read yet */
+};
+
+/* Posts that the host takes one by one.  Lies in the slice's C frame. */
+struct poe__batch {
+  struct poe_frame frame; /* of the post under way: holds both sessions */
+  struct poe_dispatch dispatch;
+  struct poe__share share;
+  int goes_on; /* with the slices that follow */
+  int is_over; /* something else comes first */
+};
+
 struct poe__why {
   struct poe__map made; /* by address, see why.c */
   struct poe__list all;
@@ -179,6 +194,7 @@ struct poe_kernel {
   size_t events;  /* live ones: posts and timers */
   size_t timers;
   struct poe_frame *frame;
+  struct poe__batch *batch; /* NULL: none */
   unsigned depth;
   unsigned trace, assertions; /* what anybody wants, and enum poe__watch */
   unsigned topics, asserted;  /* what is wanted of all sessions */
@@ -190,7 +206,7 @@ struct poe_kernel {
   int64_t offset_ns; /* wall clock minus monotonic, when both were read */
   int64_t offset_at_ns; /* which was then */
 
-  /* the slice: see kernel.c */
+  /* the slice: see slice.c */
   int64_t slice_ns;  /* timers due by then belong to it */
   uint64_t slice_seq; /* posts before this belong to it */
   int64_t polled_ns; /* when the loop was last looked at */
@@ -301,6 +317,14 @@ static inline void poe__fifo_pop(poe_kernel *k, const struct poe__post *head) {
   k->queue.fifo.head->read +=
       (uint32_t)(sizeof(struct poe__post) + head->m.n * sizeof(uint64_t));
 }
+/* The same for the oldest, which is also its session's oldest. */
+static inline void poe__fifo_take(poe_kernel *k,
+                                  const struct poe__post *head) {
+  poe_session *dest = head->m.dest;
+  poe__fifo_pop(k, head);
+  dest->first_post = head->next_of_dest;
+  if (!dest->first_post) dest->last_post = NULL;
+}
 
 /* clock.c: a fresh reading of both clocks into now_ns and offset_ns. */
 int64_t poe__now(poe_kernel *k);
@@ -363,6 +387,21 @@ static inline void poe__session_unref(poe_kernel *k, poe_session *s) {
 static inline void poe__session_hold(poe_session *s) { s->holds++; }
 static inline void poe__session_release(poe_kernel *k, poe_session *s) {
   if (--s->holds == 0 && s->flags & POE__DEAD) poe__session_free(k, s);
+}
+/* As poe__count_out, but the sessions stay held... */
+static inline void poe__uncount(poe_kernel *k, poe_session *dest,
+                                poe_session *source) {
+  k->events--;
+  if (--dest->to == 0 && !(dest->flags & POE__DEAD))
+    poe__session_unref(k, dest);
+  if (dest != source && --source->from == 0 && !(source->flags & POE__DEAD))
+    poe__session_unref(k, source);
+}
+/* ...until this. */
+static inline void poe__release_both(poe_kernel *k, poe_session *dest,
+                                     poe_session *source) {
+  if (dest != source) poe__session_release(k, source);
+  poe__session_release(k, dest);
 }
 /* Its _stop comes from `sender`, whom the caller holds: who was active when
    the stopping began (POE), even one that was stopped meanwhile. */
@@ -440,7 +479,7 @@ void poe__child_report_left(poe_kernel *k);
 int poe__child_listen(poe_kernel *k);
 void poe__child_update(poe_kernel *k);
 
-/* kernel.c */
+/* slice.c */
 int poe__loop_open(poe_kernel *k);
 /* A slice that does not wait, with the look for idleness at its end. */
 int poe__slice_driven(poe_kernel *k);
