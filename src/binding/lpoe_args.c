@@ -104,8 +104,7 @@ uint32_t lpoe_slot_in(const struct poe_value *value) {
 }
 
 int lpoe_is_light(struct poe_payload p) {
-  return !p.n || (count_of(p.words[0]) <= LPOE_LIGHT &&
-                  tag_at(p.words[0], 0) != PACKED);
+  return (tags_of(p) & PACKED) <= LPOE_LIGHT;
 }
 
 /* ---- chunks ------------------------------------------------------------------- */
