@@ -39,7 +39,8 @@ static void turn_to_slot(struct lpoe *P, lua_State *L, struct batch *b,
 static int push_handler(struct lpoe *P, lua_State *L, struct batch *b) {
   const struct poe_frame *f = b->d->frame;
   uint32_t slot = lpoe_slot_of(f->session);
-  if (P->slot[slot].flags & ~LPOE_SHARED) return 0;
+  if (P->slot[slot].flags & (LPOE_CUSTOM | LPOE_OPT_TRACE | LPOE_PENDING))
+    return 0;
   if (slot != b->slot || b->turnover != P->turnover)
     turn_to_slot(P, L, b, slot);
   return lua_rawgeti(L, b->states, poe_name_id(f->event)) == LUA_TFUNCTION &&
