@@ -29,7 +29,7 @@ describe("F. Aliases and ids", function()
       _start = function()
         t:say("set ", tostring(kernel:alias_set "x"), " again ",
           tostring(kernel:alias_set "x"))
-        kernel:delay("d", 0.01)
+        kernel:delay("d", 0.2)
       end,
       d = function()
         kernel:alias_remove "x"
