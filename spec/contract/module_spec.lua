@@ -31,7 +31,7 @@ describe("The module", function()
     assert.equal("float", math.type(mono))
     assert.is_true(math.abs(wall - os.time()) < 2)
     while poe.time() == wall or poe.monotime() == mono do end
-    assert.is_true(poe.time() - wall < 0.1)
+    assert.is_true(poe.time() - wall < 10)
     assert.is_true(poe.monotime() - mono > 0)
   end)
 

@@ -97,7 +97,7 @@ describe("Sessions of the same handlers", function()
     seen = {}
     poe.session.create { inline_states = { _start = function(kernel)
       kernel:call(sessions[1], "leave")
-      kernel:delay("later", 0.001)
+      helper.later(kernel, "later")
     end,
     later = function(kernel)
       collectgarbage()

@@ -73,9 +73,10 @@ describe("A. Time", function()
     .. "of them posted (A19_timers_due_order_after_late_wake)", function()
     t:session("a", {
       _start = function(kernel)
-        kernel:delay("t2", 0.002)
-        kernel:delay("t1", 0.001)
         kernel:yield "block"
+        local now = poe.time()
+        kernel:alarm("t2", now + 0.002)
+        kernel:alarm("t1", now + 0.001)
       end,
       block = function(kernel)
         spin(0.005)

@@ -88,7 +88,7 @@ describe("A. Timers", function()
         kernel:delay_set("e", 0.02, 3)
         kernel:alarm_add("e", poe.time() + 0.021, 31)
         kernel:alarm_set("e", poe.time() + 0.021, 32)
-        kernel:alarm("e", poe.time() + 0.1, 4)
+        kernel:alarm("e", poe.time() + 0.3, 4)
         t:say("count ", kernel:get_event_count())
       end,
       e = true,
@@ -340,8 +340,9 @@ describe("A. Timers", function()
   it("12 re-sorts by alarm_adjust (A15_alarm_adjust_reorders)", function()
     t:session("a", {
       _start = function(kernel)
-        local id = kernel:delay_set("first", 0.005)
-        kernel:delay_set("second", 0.01)
+        local now = poe.time()
+        local id = kernel:alarm_set("first", now + 0.005)
+        kernel:alarm_set("second", now + 0.01)
         kernel:alarm_adjust(id, 0.01)
       end,
       first = true, second = true,

@@ -22,6 +22,7 @@ describe("D. Signals of the system", function()
   local KILLED = [[
     local poe, sys = require "poe", require "poe.sys"
     local kernel = poe.kernel
+    local other
     poe.session.create {
       inline_states = {
         _start = function()
@@ -40,15 +41,23 @@ describe("D. Signals of the system", function()
           if arg[1] == "handled" then
             kernel:sig_handled()
             kernel:delay "d"
+            kernel:post(other, "later", 15)
           end
         end,
         _stop = function() print "stop" end,
       },
     }
-    poe.session.create {
+    other = poe.session.create {
       inline_states = {
-        _start = function() kernel:delay("d", arg[1] == "handled" and 0.01 or 10) end,
-        d = function() print "went on" end,
+        _start = function() kernel:delay("d", 10) end,
+        later = function(_, _, slices)
+          if slices > 0 then
+            kernel:yield("later", slices - 1)
+          else
+            print "went on"
+            kernel:delay "d"
+          end
+        end,
         _stop = function() print "other stop" end,
       },
     }

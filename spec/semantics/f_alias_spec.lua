@@ -29,7 +29,7 @@ describe("F. Aliases and ids", function()
       _start = function()
         t:say("set ", tostring(kernel:alias_set "x"), " again ",
           tostring(kernel:alias_set "x"))
-        kernel:delay("d", 0.2)
+        helper.later(kernel, "d")
       end,
       d = function()
         kernel:alias_remove "x"
@@ -74,7 +74,7 @@ describe("F. Aliases and ids", function()
     })
     t:session("b", {
       _start = function()
-        kernel:delay("d", 0.01)
+        helper.later(kernel, "d")
       end,
       d = true,
     })
@@ -179,13 +179,13 @@ describe("F. Aliases and ids", function()
       _start = function()
         b = t:session("b", {
           _start = function()
-            kernel:delay("d", 0.02)
+            helper.later(kernel, "d", 30)
           end,
           d = true,
         }, { quiet = true })
         kernel:alias_set(tostring(b:ID()))
         kernel:alias_set(tostring(b))
-        kernel:delay("d", 0.01)
+        helper.later(kernel, "d")
       end,
       d = function()
         assert.equal(kernel.session, kernel:alias_resolve(tostring(b:ID())))
@@ -279,7 +279,7 @@ describe("F. Aliases and ids", function()
     })
     t:session("b", {
       _start = function()
-        kernel:delay("d", 0.01)
+        helper.later(kernel, "d")
       end,
       d = function()
         assert.equal("ESRCH", code(kernel:alias_resolve "x"))
@@ -308,7 +308,7 @@ describe("F. Aliases and ids", function()
     })
     t:session("w", {
       _start = function()
-        kernel:delay("d", 0.01)
+        helper.later(kernel, "d")
       end,
       d = true,
     })

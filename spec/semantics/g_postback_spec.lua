@@ -155,7 +155,7 @@ describe("G. Postbacks", function()
     })
     t:session("b", {
       _start = function()
-        kernel:delay("d", 0.01)
+        helper.later(kernel, "d")
       end,
       d = function()
         t:say "dropping postback"
@@ -243,7 +243,7 @@ describe("G. Postbacks", function()
     })
     t:session("b", {
       _start = function()
-        kernel:delay("d", 0.01)
+        helper.later(kernel, "d")
       end,
       d = function()
         t:say("pb after death returns ", code(kept()))
@@ -289,7 +289,7 @@ describe("G. Postbacks", function()
     t:session("b", {
       _start = function()
         kernel:signal("a", "TERM")
-        kernel:delay("d", 0.01)
+        helper.later(kernel, "d")
       end,
       d = function()
         local value, message, why = kept()

@@ -151,7 +151,7 @@ describe("G. Reference counts", function()
     t:session("b", {
       _start = function()
         t:say("inc ", kernel:refcount_increment(id, "b"))
-        kernel:delay("d", 0.01)
+        helper.later(kernel, "d")
       end,
       d = function()
         t:say("dec ", kernel:refcount_decrement(id, "b"))

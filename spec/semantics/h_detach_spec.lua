@@ -33,7 +33,7 @@ describe("H. Detaching", function()
           x = function()
             t:say("ret ", code(kernel:detach_myself()))
             t:say("again ", code(kernel:detach_myself()))
-            kernel:delay("d", 0.01)
+            helper.later(kernel, "d")
           end,
           d = true,
           _parent = true,
@@ -63,7 +63,7 @@ describe("H. Detaching", function()
         t:session("c", {
           _start = function()
             t:say("ret ", code(kernel:detach_myself()))
-            kernel:delay("d", 0.01)
+            helper.later(kernel, "d")
           end,
           d = true,
           _parent = true,
@@ -90,7 +90,7 @@ describe("H. Detaching", function()
         t:session("c", {
           _start = function()
             kernel:alias_set "c"
-            kernel:delay("d", 0.01)
+            helper.later(kernel, "d")
             return 0
           end,
           d = function()
@@ -135,7 +135,7 @@ describe("H. Detaching", function()
             kernel:yield "x"
             t:session("g", {
               _start = function()
-                kernel:delay("d", 0.01)
+                helper.later(kernel, "d")
               end,
               d = true,
               _parent = true,
@@ -181,7 +181,7 @@ describe("H. Detaching", function()
           end,
           _parent = true,
         })
-        kernel:delay("e", 0.01)
+        helper.later(kernel, "e")
       end,
       e = function()
         kernel:alias_remove "p"
@@ -209,7 +209,7 @@ describe("H. Detaching", function()
             t:session("g", {
               _start = function()
                 kernel:alias_set "g"
-                kernel:delay("d", 0.01)
+                helper.later(kernel, "d")
                 return 0
               end,
               d = function()
