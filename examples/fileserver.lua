@@ -256,7 +256,12 @@ end
 --- The server closes: after the answer that is under way.
 function Client.close(kernel, heap)
   heap.is_last = true
-  if not heap.file then Client.leave(kernel, heap) end
+  if heap.file then return end
+  if heap.wheel:get_driver_out_octets() == 0 then
+    Client.leave(kernel, heap)
+  elseif not heap.is_finished then
+    finish(kernel, heap)
+  end
 end
 
 -- ---- the server -------------------------------------------------------------------
