@@ -24,6 +24,7 @@
 enum { FDS = 128, CHILDREN = 2, PORTS = 64, FILE_SIZE = 1 << 20 };
 
 lua_State *limits_state;
+char **limits_environ;
 
 static pid_t owner;
 static char own_dir[32];
@@ -76,6 +77,7 @@ static void remove_dir(void) {
 const char *limits_init(void) {
   struct rlimit fds = {FDS, FDS}, size = {FILE_SIZE, FILE_SIZE}, core = {0, 0};
   owner = getpid();
+  limits_environ = environ;
   strcpy(own_dir, "/tmp/poe-fuzz-XXXXXX");
   if (mkdtemp(own_dir) == NULL) fuzz_fail("no directory in /tmp");
   own_dir_fd = open(own_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -233,7 +235,7 @@ pid_t limits_fork(void) {
 int limits_execvp(const char *file, char *const argv[]) {
   size_t n = 0;
   for (char *const *p = argv; *p != NULL; p++) n += strlen(*p);
-  for (char *const *p = environ; *p != NULL; p++) n += strlen(*p);
+  for (char *const *p = limits_environ; *p != NULL; p++) n += strlen(*p);
   if (n > 0 && is_child() && strcmp(file, "true") == 0)
     return execvp(file, argv);
   return refuse(n == 0 ? E2BIG : ENOENT);
@@ -257,13 +259,6 @@ int limits_setgroups(size_t n, const gid_t *list) {
 }
 int limits_setpriority(__priority_which_t which, id_t who, int value) {
   IN_CHILD(setpriority(which, who, value));
-}
-
-int limits_clearenv(void) { return 0; }
-
-int limits_putenv(char *entry) {
-  free(entry);
-  return 0;
 }
 
 void (*limits_signal(int number, void (*handler)(int)))(int) {

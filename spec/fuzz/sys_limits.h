@@ -15,7 +15,8 @@
  *   kill raise               nobody is hit
  *   fork execvp              2 children a program, that run true(1)
  *   _exit                    ends the call, as an error
- *   chdir set* putenv        nothing: this process goes on
+ *   chdir set*               nothing: this process goes on
+ *   environ                  is a variable of its own
  *   signal sigaction         nothing: they are the fuzzer's
  *   close dup2 fcntl         what was open before is not there; nothing blocks
  *   syscall (close_range)    is not there, as on older systems
@@ -74,8 +75,7 @@ int limits_setuid(uid_t id);
 int limits_setgid(gid_t id);
 int limits_setgroups(size_t n, const gid_t *list);
 int limits_setpriority(__priority_which_t which, id_t who, int value);
-int limits_clearenv(void);
-int limits_putenv(char *entry);
+extern char **limits_environ;
 void (*limits_signal(int number, void (*handler)(int)))(int);
 int limits_sigaction(int number, const struct sigaction *new,
                      struct sigaction *old);
@@ -112,8 +112,7 @@ int limits_ioctl(int fd, unsigned long request, ...);
 #define setgid(id) limits_setgid(id)
 #define setgroups(n, list) limits_setgroups(n, list)
 #define setpriority(...) limits_setpriority(__VA_ARGS__)
-#define clearenv() limits_clearenv()
-#define putenv(entry) limits_putenv(entry)
+#define environ limits_environ
 #define signal(number, handler) limits_signal(number, handler)
 #define sigaction(number, new, old) limits_sigaction(number, new, old)
 #define close(fd) limits_close(fd)

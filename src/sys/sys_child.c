@@ -285,6 +285,7 @@ static int sys_spawn(lua_State *L) {
 /* Array and texts go with the stack: the process gets a copy, which is whole
    before anything changes. */
 static int set_env(struct sys_setup *s) {
+  static char **own; /* what it was the last time */
   char **entries = s->env;
   size_t n = 0, size = 0;
   s->env = NULL;
@@ -298,7 +299,8 @@ static int set_env(struct sys_setup *s) {
     text = stpcpy(text, entries[i]) + 1;
   }
   copy[n] = NULL;
-  environ = copy;
+  if (environ == own) free(own); /* else others may use what is in it */
+  environ = own = copy;
   return 0;
 }
 
