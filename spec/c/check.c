@@ -122,7 +122,6 @@ static void check_session(poe_kernel *k, struct all *all,
   ASSERT_EQ(s->from, t->from);
   ASSERT_EQ(s->refs, refs);
   ASSERT_EQ(s->holds, t->to + t->from);
-  ASSERT_EQ(s->running, 0);
   ASSERT_EQ(s->flags & ~POE__LIMITED, s == &k->root ? POE__IS_ROOT : 0);
   if (s != &k->root) ASSERT_EQ(poe__list_empty(&s->idle), refs > 0);
   all->tags += tags;

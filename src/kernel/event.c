@@ -170,12 +170,10 @@ static inline enum poe_outcome run_frame(poe_kernel *k, struct poe_frame *f,
   k->frame = f;
   k->depth++;
   session->holds++;
-  session->running++;
   sender->holds++;
   enum poe_outcome outcome = k->ops->dispatch(k->ud, d, result);
   k->depth--;
   k->frame = f->outer;
-  session->running--;
   /* One that its handler ended goes now; whoever asks whose failure it was,
      finds the kernel. */
   if (POE__UNLIKELY(outcome == POE_DIED) && session->flags & POE__DEAD)

@@ -72,9 +72,8 @@ struct poe_session {
   uint32_t to;     /* events queued to it */
   uint32_t from;   /* events it has queued to others */
   uint32_t holds;  /* pointers that must not dangle */
-  uint32_t running : 12; /* frames in which it handles an event */
-  uint32_t flags : 4;
-  uint32_t trace : 8, assertions : 8; /* topics beside those of all sessions */
+  uint8_t flags;
+  uint8_t trace, assertions; /* topics beside those of all sessions */
   uint32_t walk;   /* stamp of the last walk over children, see session.c */
 
   poe_session *parent;

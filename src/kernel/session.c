@@ -332,6 +332,13 @@ void poe_session_stop(poe_kernel *k, poe_session *s) {
   poe__session_release(k, sender);
 }
 
+/* Is a handler of it on the stack?  Outside of handlers none is. */
+static int is_running(const poe_kernel *k, const poe_session *s) {
+  const struct poe_frame *f = k->frame;
+  while (f && f->session != s) f = f->outer;
+  return f != NULL;
+}
+
 static void sweep_round(poe_kernel *k) {
   struct poe__list round, busy;
   poe__list_move(&round, &k->idle);
@@ -340,8 +347,8 @@ static void sweep_round(poe_kernel *k) {
     struct poe__list *n = round.prev;
     poe_session *s = POE__ITEM(n, poe_session, idle);
     poe__list_remove(n);
-    if (s->running)
-      poe__list_push(&busy, n); /* its handler is on the stack */
+    if (is_running(k, s))
+      poe__list_push(&busy, n);
     else
       poe__session_stop(k, s, poe_active_session(k));
   }
@@ -354,7 +361,7 @@ static void sweep_round(poe_kernel *k) {
 
 static int has_free_idle(const poe_kernel *k) {
   POE__EACH(n, &k->idle)
-    if (!POE__ITEM(n, poe_session, idle)->running) return 1;
+    if (!is_running(k, POE__ITEM(n, poe_session, idle))) return 1;
   return 0;
 }
 

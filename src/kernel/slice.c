@@ -243,7 +243,6 @@ static inline void begin(poe_kernel *k, struct poe__batch *b,
       (struct poe_payload){(unsigned)m->n - m->own, post->words + m->own};
   poe__fifo_take(k, post);
   poe__uncount(k, f->session, f->sender);
-  f->session->running++;
   k->depth++;
   k->frame = f;
 }
@@ -265,7 +264,6 @@ void poe_done(poe_kernel *k, enum poe_outcome outcome,
   b->share.events++;
   k->depth--;
   k->frame = f->outer;
-  session->running--;
   if (POE__UNLIKELY(outcome == POE_DIED)) {
     if (session->flags & POE__DEAD) f->session = &k->root;
     poe__died(k, f, exception);
