@@ -9,6 +9,8 @@
 
 /* Index of the handler: above the base and the session's table of states. */
 #define HANDLER (LPOE_BASE + 2)
+/* For so many there is room on the stack of who called. */
+#define FEW_RESULTS 4
 
 /* ---- dispatch ------------------------------------------------------------------------ */
 
@@ -54,18 +56,18 @@ enum poe_outcome lpoe_failed(struct lpoe *P, lua_State *co,
 }
 
 /* Hand the handler's values to who asked for them. */
-static enum poe_outcome deliver(struct lpoe *P, lua_State *co,
+static enum poe_outcome deliver(struct lpoe *P, lua_State *co, int top,
                                 const struct poe_dispatch *d,
                                 struct poe_value *result) {
   struct lpoe_direct *direct = d->direct;
   if (d->frame->type & (POE_EV_START | POE_EV_STOP)) {
-    if (lua_gettop(co) >= HANDLER) {
+    if (top >= HANDLER) {
       lua_settop(co, HANDLER);
       *result = lpoe_park_one(P, co);
     }
   } else if (direct) {
-    int n = lua_gettop(co) - (HANDLER - 1);
-    if (!lua_checkstack(direct->L, n))
+    int n = top - (HANDLER - 1);
+    if (n > FEW_RESULTS && !lua_checkstack(direct->L, n))
       return lpoe_failed(P, co, d, "too many results", result);
     lua_xmove(co, direct->L, n);
     direct->nresults = n;
@@ -83,9 +85,9 @@ const char *lpoe_how_ended(int status) {
 static enum poe_outcome resume(struct lpoe *P, lua_State *co, int nargs,
                                const struct poe_dispatch *d,
                                struct poe_value *result) {
-  int nresults;
-  int status = lua_resume(co, NULL, nargs, &nresults);
-  if (status == LUA_OK) return deliver(P, co, d, result);
+  int top; /* when it has ended: of all that is on the stack */
+  int status = lua_resume(co, NULL, nargs, &top);
+  if (status == LUA_OK) return deliver(P, co, top, d, result);
   return lpoe_failed(P, co, d, lpoe_how_ended(status), result);
 }
 
@@ -118,12 +120,13 @@ static enum poe_outcome go_straight(struct lpoe *P, lua_State *co,
                                     const struct poe_dispatch *d,
                                     uint32_t slot, struct poe_value *result) {
   struct lpoe_direct *direct = d->direct;
-  if (direct && !lua_checkstack(co, direct->nargs + 8)) {
+  /* A few arguments always fit beside the base. */
+  if (direct && direct->nargs > LPOE_LIGHT &&
+      !lua_checkstack(co, direct->nargs + 8)) {
     drop_arguments(P, d);
     return lpoe_failed(P, co, d, "too many arguments", result);
   }
-  /* A few arguments always fit beside the base. */
-  if (!direct && lpoe_count(d->args) + lpoe_count(d->extra) > 6 &&
+  if (!direct && lpoe_count(d->args) + lpoe_count(d->extra) > LPOE_LIGHT &&
       !lua_checkstack(co, 2 * POE_PAYLOAD_MAX + 8)) {
     drop_arguments(P, d);
     return lpoe_failed(P, co, d, "not enough memory", result);
