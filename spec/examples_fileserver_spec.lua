@@ -274,6 +274,47 @@ for where, runner in pairs(RUNNERS) do
       assert.matches("served 4 clients\n$", stop())
     end)
 
+    --- Where the server is in the file of that name, if it has it open.
+    local function position(name)
+      local process = ("/proc/%d/"):format(pid)
+      for number in lfs.dir(process .. "fd") do
+        local target = lfs.symlinkattributes(process .. "fd/" .. number, "target")
+        if target and target:find(name, 1, true) then
+          local info <close> = assert(io.open(process .. "fdinfo/" .. number))
+          return tonumber(info:read("a"):match "pos:%s*(%d+)")
+        end
+      end
+    end
+
+    --- How much of a file the server reads for one who takes nothing.
+    local function most_read()
+      write(dir .. "/root/huge", LONG:rep(32))
+      send(connect(), request "/huge")
+      local before, now
+      repeat
+        shell "sleep 0.05"
+        before, now = now, position "/huge"
+      until now and now == before
+      return now
+    end
+
+    it("sends after SIGINT what it has read", function()
+      local size = most_read() - 131072 -- it holds more than that in memory
+      write(dir .. "/root/read", LONG:rep(32):sub(1, size))
+      local client = connect()
+      send(client, request "/read")
+      local first = eventually(client.read, client)
+      fixture.wait_until(function() return not position "/read" end)
+      assert(sys.kill(pid, "INT"))
+      local answer = first .. fixture.read_all(client)
+      assert.equal(size, #answer:match "\r\n\r\n(.*)")
+      client:close()
+      fixture.close_kept()
+      assert.matches("served 2 clients\n$", server:read "a")
+      server:close()
+      server = nil
+    end)
+
     it("finishes on SIGINT what is under way", function()
       local client, idle = connect(), connect()
       send(idle, request "/a.txt")

@@ -371,19 +371,19 @@ describe("ReadWrite", function()
 
     it("has time as long as something is taken", function()
       local count, began = 0, poe.monotime()
-      assert.same({ "flushed(#)" }, scenario({ stall_timeout = 0.15 }, {
+      assert.same({ "flushed(#)" }, scenario({ stall_timeout = 0.5 }, {
         begin = function(kernel, heap)
           heap.wheel:put(("x"):rep(1500000))
-          kernel:delay("read", 0.005)
+          kernel:delay("read", 0.006)
         end,
         read = function(kernel, heap)
-          count = count + #heap.peer:read(30000)
-          if heap.wheel then kernel:delay("read", 0.005) end
+          count = count + #heap.peer:read(15000)
+          if heap.wheel then kernel:delay("read", 0.006) end
         end,
         flushed = finish,
       }))
       assert.is_true(count > 1000000)
-      assert.is_true(poe.monotime() - began > 0.15)
+      assert.is_true(poe.monotime() - began > 0.5)
     end)
 
     it("uses the filter of its time", function()
