@@ -251,9 +251,8 @@ test-threads: module  ## what runs in threads, under the thread sanitizer
 	@TSAN_OPTIONS=die_after_fork=0 sh .ci/test build/tsan unit threads
 
 valgrind: host unit  ## memcheck: C tests, examples, semantics
-	@rm -rf $(BUILD)/test/memcheck
 	@TEST_TIMEOUT=7200 sh .ci/test $(BUILD) memcheck-unit memcheck-examples \
-	  memcheck-semantics memcheck-logs
+	  memcheck-semantics
 
 test-gc: host module  ## the specs with the collector at its keenest
 	@sh .ci/test $(BUILD) busy-gc keen-gc

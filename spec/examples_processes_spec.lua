@@ -82,8 +82,10 @@ for where, runner in pairs(RUNNERS) do
       it("keeps so many running, and no more", function()
         local busy = path .. ".1"
         assert(lfs.mkdir(busy))
-        local job = ("mkdir %s/$$; ls %s | wc -l; sleep 0.02; rmdir %s/$$\n")
-          :format(busy, busy, busy)
+        -- Each runs until all three have been seen, once.
+        local job = ("mkdir %s/$$; until [ -e %s ] || [ $(ls %s | wc -l) -gt 2 ]; "
+          .. "do sleep 0.01; done; ls %s | wc -l; echo >%s; rmdir %s/$$\n"):format(
+          busy, path .. ".state", busy, busy, path .. ".state", busy)
         append(path, job:rep(12))
         start("jobs", "-j 3 " .. path)
         local output, code = finish()
@@ -123,12 +125,23 @@ for where, runner in pairs(RUNNERS) do
     end)
 
     describe("follow", function()
-      --- Waits until the file at `path`, which is there, is followed.
+      --- Where the program is in the file at `path`, if it has it open.
+      local function position()
+        local files <close> = assert(io.popen("ls -l /proc/" .. pid ..
+          "/fd 2>/dev/null"))
+        local at = files:read("a"):match("(%d+) %-> " .. path:gsub("%p", "%%%0")
+          .. "\n")
+        local info <close> = at and io.open(("/proc/%d/fdinfo/%s"):format(pid, at))
+        return info and tonumber(info:read("a"):match "pos:%s*(%d+)")
+      end
+
+      --- Waits until the file at `path`, which is there, is followed: it looks for
+      --- the end more than once before it rests there.
       local function wait_until_followed()
+        local size, seen = lfs.attributes(path, "size"), 0
         fixture.wait_until(function()
-          local files <close> = assert(io.popen("ls -l /proc/" .. pid ..
-            "/fd 2>/dev/null"))
-          return files:read("a"):find(path .. "\n", 1, true)
+          seen = position() == size and seen + 1 or 0
+          return seen == 3
         end)
       end
 

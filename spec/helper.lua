@@ -13,7 +13,7 @@ local sys = require "poe.sys"
 ---@class spec.helper
 local helper = {}
 
-local PATIENCE = 30 -- seconds until a script counts as hung
+local PATIENCE = tonumber(os.getenv "PATIENCE" or 30) -- seconds until a script counts as hung
 local MAX_FD = 63 -- beyond it no spec opens anything
 
 helper.POE = os.getenv "POE_BIN" or "build/bin/poe"

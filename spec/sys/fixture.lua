@@ -5,7 +5,7 @@ local lfs = require "lfs"
 ---@class spec.sys.fixture
 local fixture = {}
 
-local PATIENCE = 10 -- seconds
+local PATIENCE = tonumber(os.getenv "PATIENCE" or 10) -- seconds
 
 --- Calls `f` until it answers something else than EAGAIN, and returns that.
 function fixture.eventually(f, ...)
