@@ -83,6 +83,24 @@ TEST(one_event_marks_the_time_of_sessions_made_one_after_another) {
   end();
 }
 
+static void post_and_start_2(struct call *c) {
+  (void)c;
+  do_post(1, "e", NONE);
+  start(2);
+}
+
+TEST(an_event_that_marks_time_is_inherited_behind_older_ones) {
+  host_open();
+  on(1, "_start", post_and_start_2);
+  start(1);
+  poe_session_stop(host.k, by(2));
+  ASSERT_EQ(poe_event_count(host.k), 2);
+  ASSERT_TRUE(by(1)->first_post->seq < by(1)->last_post->seq);
+  ASSERT_EQ(do_slice(), 1);
+  ASSERT_EQ(poe_event_count(host.k), 0);
+  end();
+}
+
 TEST(a_session_made_in_a_slice_does_not_share_an_event_of_that_slice) {
   host_open();
   on(1, "e", start_3);

@@ -131,7 +131,7 @@ void poe__event_clear_session(poe_kernel *k, poe_session *s) {
     clear_post(k, s, post);
     post = next;
   }
-  if (s->to) poe__newborn_gone(k, s, NULL); /* all that is left */
+  if (poe__is_newborn(s)) poe__newborn_gone(k, s, NULL);
 }
 
 void poe__event_fini(poe_kernel *k) {
@@ -143,7 +143,10 @@ void poe__event_fini(poe_kernel *k) {
     }
     poe__fifo_take(k, post);
     poe__message_drop(k, &post->m, post->words);
-    poe__count_out(k, post->m.dest, post->m.source);
+    if (post->m.type == POE_EV_GC)
+      poe__newborn_grown(k, post->m.dest);
+    else
+      poe__count_out(k, post->m.dest, post->m.source);
   }
   poe__fifo_fini(k);
 }

@@ -204,12 +204,15 @@ void poe__newborn_grown(poe_kernel *k, poe_session *s) {
   }
 }
 
-/* The event goes to the next one: it is older than all that waits there. */
+/* The event goes to the next one, behind what was sent to it before: by its own
+   _start, in which it made the other. */
 static void inherit(poe_session *s, struct poe__post *post) {
+  struct poe__post **at = &s->first_post;
+  while (*at && (*at)->seq < post->seq) at = &(*at)->next_of_dest;
   post->m.dest = post->m.source = s;
-  post->next_of_dest = s->first_post;
-  s->first_post = post;
-  if (!s->last_post) s->last_post = post;
+  post->next_of_dest = *at;
+  *at = post;
+  if (!post->next_of_dest) s->last_post = post;
 }
 
 int poe__newborn_gone(poe_kernel *k, poe_session *s, struct poe__post *post) {
