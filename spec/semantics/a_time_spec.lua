@@ -171,7 +171,7 @@ describe("A. Time", function()
       _start = function(kernel)
         t:say("in _start: ", kernel:get_event_count())
         kernel:yield "x"
-        kernel:delay("d", 0.01)
+        kernel:delay("d", 0.5) -- when what creating it has queued is over
         t:say("after yield and delay: ", kernel:get_event_count())
       end,
       x = say_count "x",
