@@ -144,8 +144,8 @@ struct poe_ops {
   enum poe_outcome (*dispatch)(void *ud, const struct poe_dispatch *d,
                                struct poe_value *result);
   /*
-   * Posts are at hand: take one after another by poe_next, until it has none,
-   * and end each by poe_done.  User code runs inside.  NULL: dispatch gets
+   * Posts or timers are at hand: take one after another by poe_next, until it
+   * has none, and end each by poe_done.  User code runs inside.  NULL: dispatch gets
    * them.
    */
   void (*batch)(void *ud);
@@ -393,7 +393,7 @@ int poe_post(poe_kernel *k, poe_session *dest, poe_name *event,
 int poe_yield(poe_kernel *k, poe_name *event, struct poe_origin origin,
               struct poe_payload args);
 /*
- * Within ops->batch.  poe_next hands the next post over, as if to dispatch: it
+ * Within ops->batch.  poe_next hands the next event over, as if to dispatch: it
  * stays the same until poe_done, its args until the handler runs.  NULL: the
  * batch is over.  poe_done tells what became of it; with POE_DIED it takes the
  * exception, else that may be NULL.

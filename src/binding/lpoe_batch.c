@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lpoe_batch.c -- posts, handled one after another in one coroutine.
+ * lpoe_batch.c -- events, handled one after another in one coroutine.
  *
- * A C function in the coroutine takes posts from the kernel and calls their
+ * A C function in the coroutine takes events from the kernel and calls their
  * handlers: that saves a protected call for each.  An error ends the
  * coroutine; it is dealt with outside, and a new one goes on.  What needs more
  * than a plain call is handed out and dispatched by itself.

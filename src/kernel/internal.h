@@ -163,10 +163,11 @@ struct poe__share {
   int64_t began_ns; /* 0: the clock was not read yet */
 };
 
-/* Posts that the host takes one by one.  Lies in the slice's C frame. */
+/* Posts and timers that the host takes one by one.  Lies in the slice's C frame. */
 struct poe__batch {
   struct poe_frame frame; /* of the post under way: holds both sessions */
   struct poe_dispatch dispatch;
+  struct poe__timer *timer; /* NULL: it is a post */
   struct poe__share share;
   int goes_on; /* with the slices that follow */
   int is_over; /* something else comes first */

@@ -14,8 +14,8 @@
  * The loop is asked only when it can have something to say: with no
  * descriptor watched and work at hand, once a share.
  *
- * Posts go to a host that wants them (ops->batch) in batches: it takes one
- * after the other by poe_next and poe_done, in one protected call.  A batch
+ * Posts and timers go to a host that wants them (ops->batch) in batches: it
+ * takes one after the other by poe_next and poe_done, in one protected call.  A batch
  * ends where the kernel has something else to do first.
  */
 #include <errno.h>
@@ -216,22 +216,20 @@ static inline int next_slice(poe_kernel *k, const struct poe__batch *b) {
   return 1;
 }
 
-static inline struct poe__post *next_post(poe_kernel *k,
-                                          const struct poe__batch *b) {
-  struct poe__post *post = live_post(k);
-  if (!post || !is_plain(post)) return NULL;
-  if (POE__UNLIKELY(k->timers)) {
-    struct head h;
-    find_head(k, &h);
-    if (!h.post) return NULL;
-  }
-  return post->seq < k->slice_seq || next_slice(k, b) ? post : NULL;
+/* What the host may take now; 0: something else comes first. */
+static inline int find_next(poe_kernel *k, const struct poe__batch *b,
+                            struct head *h) {
+  if (POE__LIKELY(!k->timers))
+    h->post = live_post(k);
+  else if (find_head(k, h) && !h->post)
+    return h->due_ns <= k->slice_ns;
+  return h->post && is_plain(h->post) &&
+         (h->post->seq < k->slice_seq || next_slice(k, b));
 }
 
-/* The frame is the batch's own; the post's hold on both sessions becomes its. */
+/* The frame is the batch's own; the event's hold on both sessions becomes its. */
 static inline void begin(poe_kernel *k, struct poe__batch *b,
-                         struct poe__post *post) {
-  const struct poe__message *m = &post->m;
+                         const struct poe__message *m, const uint64_t *words) {
   struct poe_frame *f = &b->frame;
   f->session = m->dest;
   f->sender = m->source;
@@ -240,19 +238,36 @@ static inline void begin(poe_kernel *k, struct poe__batch *b,
   f->file = poe__name_at(k, m->file);
   f->line = m->line;
   b->dispatch.args =
-      (struct poe_payload){(unsigned)m->n - m->own, post->words + m->own};
-  poe__fifo_take(k, post);
+      (struct poe_payload){(unsigned)m->n - m->own, words + m->own};
   poe__uncount(k, f->session, f->sender);
   k->depth++;
   k->frame = f;
 }
 
+static void begin_timer(poe_kernel *k, struct poe__batch *b,
+                        struct poe__timer *timer) {
+  struct poe__message m = poe__timer_take(k, timer);
+  begin(k, b, &m, poe__timer_words(timer));
+  b->frame.type = b->frame.active_type = m.type;
+  b->timer = timer;
+}
+
+static void end_timer(poe_kernel *k, struct poe__batch *b) {
+  poe__timer_free(k, b->timer);
+  b->timer = NULL;
+  b->frame.type = b->frame.active_type = POE_EV_POST;
+}
+
 const struct poe_dispatch *poe_next(poe_kernel *k) {
   struct poe__batch *b = k->batch;
-  if (b->is_over) return NULL;
-  struct poe__post *post = next_post(k, b);
-  if (!post) return NULL;
-  begin(k, b, post);
+  struct head h;
+  if (b->is_over || !find_next(k, b, &h)) return NULL;
+  if (POE__LIKELY(h.post)) {
+    begin(k, b, &h.post->m, h.post->words);
+    poe__fifo_take(k, h.post);
+  } else {
+    begin_timer(k, b, h.timer);
+  }
   return &b->dispatch;
 }
 
@@ -272,6 +287,7 @@ void poe_done(poe_kernel *k, enum poe_outcome outcome,
   poe_name_unref(k, f->from);
   poe_name_unref(k, f->file);
   poe__release_both(k, session, f->sender);
+  if (POE__UNLIKELY(b->timer)) end_timer(k, b);
   b->is_over = must_be_alone(k) || share_is_used(k, &b->share);
 }
 
@@ -281,6 +297,7 @@ static void run_batch(poe_kernel *k, struct poe__batch *b) {
                                 .type = POE_EV_POST,
                                 .active_type = POE_EV_POST};
   b->dispatch = (struct poe_dispatch){.frame = &b->frame};
+  b->timer = NULL;
   b->is_over = 0;
   k->batch = b;
   k->ops->batch(k->ud);
@@ -294,7 +311,8 @@ static inline void dispatch_due(poe_kernel *k) {
   b.goes_on = k->running && !k->frame;
   if (!k->slice_open) open_slice(k);
   while (find_due(k, &h)) {
-    if (k->ops->batch && h.post && is_plain(h.post) && !must_be_alone(k)) {
+    if (k->ops->batch && !must_be_alone(k) &&
+        (!h.post || is_plain(h.post))) {
       run_batch(k, &b);
     } else {
       dispatch_head(k, &h);
