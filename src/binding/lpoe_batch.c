@@ -23,16 +23,19 @@ struct batch {
   unsigned turnover; /* ...as of P->turnover */
 };
 
-static void turn_to_slot(struct lpoe *P, lua_State *L, struct batch *b,
-                         uint32_t slot) {
-  /* What has gone may be among them: then it is let go. */
-  if (b->turnover != P->turnover || b->states >= AT_MOST)
-    lua_settop(L, b->states = AT_BATCH);
+static void turn_to_slot(lua_State *L, struct batch *b, uint32_t slot) {
+  if (b->states >= AT_MOST) lua_settop(L, b->states = AT_BATCH);
   lua_rawgeti(L, LPOE_AT_HEAPS, (lua_Integer)slot + 1);
   lua_rawgeti(L, LPOE_AT_STATES, (lua_Integer)slot + 1);
   b->states += 2;
   b->slot = slot;
+}
+
+/* What has gone may be among them. */
+static void forget_pairs(const struct lpoe *P, struct batch *b) {
   b->turnover = P->turnover;
+  b->slot = LPOE_NONE;
+  b->states = AT_MOST;
 }
 
 /* Push the handler, if it may be called as it is. */
@@ -41,8 +44,8 @@ static int push_handler(struct lpoe *P, lua_State *L, struct batch *b) {
   uint32_t slot = lpoe_slot_of(f->session);
   if (P->slot[slot].flags & (LPOE_CUSTOM | LPOE_OPT_TRACE | LPOE_PENDING))
     return 0;
-  if (slot != b->slot || b->turnover != P->turnover)
-    turn_to_slot(P, L, b, slot);
+  if (b->turnover != P->turnover) forget_pairs(P, b);
+  if (slot != b->slot) turn_to_slot(L, b, slot);
   return lua_rawgeti(L, b->states, poe_name_id(f->event)) == LUA_TFUNCTION &&
          lpoe_is_light(b->d->args);
 }
@@ -92,8 +95,7 @@ static void end_failed(struct lpoe *P, lua_State *co, struct batch *b,
 static int enter_batch(struct lpoe *P, lua_State *co, struct batch *b) {
   int nresults;
   b->d = NULL;
-  b->slot = LPOE_NONE;
-  b->states = AT_BATCH;
+  forget_pairs(P, b);
   lua_pushcfunction(co, run_batch);
   for (int i = 1; i <= LPOE_BASE; i++) lua_pushvalue(co, i);
   lua_pushlightuserdata(co, b);
