@@ -278,15 +278,23 @@ static uint32_t park_alone(struct lpoe *P, lua_State *L, int values,
   return slot;
 }
 
+/* Where a value is looked for: in one of two places, so that two values which
+   are parked again and again do not push each other out. */
+static struct lpoe_repeat *repeat_of(struct lpoe_values *v, const void *value) {
+  unsigned place = (unsigned)((uintptr_t)value >> 4 ^ (uintptr_t)value >> 9) &
+                   (LPOE_REPEATS - 1);
+  struct lpoe_repeat *s = &v->recent[place], *other = &v->recent[place ^ 1];
+  if (s->value == value || !s->value) return other->value == value ? other : s;
+  return other->value == value || !other->value ? other : s;
+}
+
 /* In the slot where it lies already, if it is among the last that were looked
    for; it is from now on. */
 static uint32_t park_shared(struct lpoe *P, lua_State *L, int values,
                             int index, int type) {
   struct lpoe_values *v = &P->values;
   const void *value = lua_topointer(L, index);
-  unsigned place = (unsigned)((uintptr_t)value >> 4 ^ (uintptr_t)value >> 9) &
-                   (LPOE_REPEATS - 1);
-  struct lpoe_repeat *s = &v->recent[place];
+  struct lpoe_repeat *s = repeat_of(v, value);
   if (s->value) {
     uint16_t *mark = mark_of(v, s->slot);
     if (s->value == value && s->type == type &&
@@ -297,7 +305,7 @@ static uint32_t park_shared(struct lpoe *P, lua_State *L, int values,
     *mark &= USERS_MAX; /* forgotten */
   }
   *s = (struct lpoe_repeat){value, park_alone(P, L, values, index), type};
-  *mark_of(v, s->slot) |= (uint16_t)((place + 1) << RECENT_AT);
+  *mark_of(v, s->slot) |= (uint16_t)((s - v->recent + 1) << RECENT_AT);
   return s->slot;
 }
 
