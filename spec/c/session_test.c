@@ -65,54 +65,6 @@ TEST(idle_sessions_stop_newest_first) {
   end();
 }
 
-TEST(one_event_marks_the_time_of_sessions_made_one_after_another) {
-  host_open();
-  log_life();
-  start(1);
-  start(2);
-  start(3);
-  take_log();
-  ASSERT_EQ(poe_event_count(host.k), 3); /* but each counts one */
-  ASSERT_TRUE(!by(2)->first_post && !by(3)->first_post);
-  poe_session_stop(host.k, by(3));
-  poe_session_stop(host.k, by(1));
-  ASSERT_EQ(poe_event_count(host.k), 1);
-  ASSERT_TRUE(by(2)->first_post);
-  ASSERT_EQ(do_slice(), 1);
-  ASSERT_LOG("3 _stop, 1 _stop, 2 _stop");
-  end();
-}
-
-static void post_and_start_2(struct call *c) {
-  (void)c;
-  do_post(1, "e", NONE);
-  start(2);
-}
-
-TEST(an_event_that_marks_time_is_inherited_behind_older_ones) {
-  host_open();
-  on(1, "_start", post_and_start_2);
-  start(1);
-  poe_session_stop(host.k, by(2));
-  ASSERT_EQ(poe_event_count(host.k), 2);
-  ASSERT_TRUE(by(1)->first_post->seq < by(1)->last_post->seq);
-  ASSERT_EQ(do_slice(), 1);
-  ASSERT_EQ(poe_event_count(host.k), 0);
-  end();
-}
-
-TEST(a_session_made_in_a_slice_does_not_share_an_event_of_that_slice) {
-  host_open();
-  on(1, "e", start_3);
-  start(1);
-  do_post(1, "e", NONE);
-  start(2);
-  ASSERT_EQ(do_slice(), 1);
-  ASSERT_TRUE(!is_alive(2));
-  ASSERT_TRUE(is_alive(3));
-  end();
-}
-
 TEST(starting_without_a_loop_fails_and_makes_nothing) {
   host_open();
   fake_loop.fail_open = -EMFILE;

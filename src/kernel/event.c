@@ -114,24 +114,17 @@ int poe__enqueue(poe_kernel *k, const struct poe__send *send) {
   return enqueue(k, send);
 }
 
-static void clear_post(poe_kernel *k, poe_session *s,
-                       struct poe__post *post) {
-  poe_session *source = post->m.source;
-  post->m.dest = NULL;
-  if (post->m.type == POE_EV_GC && poe__newborn_gone(k, s, post)) return;
-  poe__message_drop(k, &post->m, post->words);
-  poe__count_out(k, s, source);
-}
-
 void poe__event_clear_session(poe_kernel *k, poe_session *s) {
   struct poe__post *post = s->first_post;
   s->first_post = s->last_post = NULL;
   while (post) {
     struct poe__post *next = post->next_of_dest;
-    clear_post(k, s, post);
+    poe_session *source = post->m.source;
+    post->m.dest = NULL;
+    poe__message_drop(k, &post->m, post->words);
+    poe__count_out(k, s, source);
     post = next;
   }
-  if (poe__is_newborn(s)) poe__newborn_gone(k, s, NULL);
 }
 
 void poe__event_fini(poe_kernel *k) {
@@ -143,10 +136,7 @@ void poe__event_fini(poe_kernel *k) {
     }
     poe__fifo_take(k, post);
     poe__message_drop(k, &post->m, post->words);
-    if (post->m.type == POE_EV_GC)
-      poe__newborn_grown(k, post->m.dest);
-    else
-      poe__count_out(k, post->m.dest, post->m.source);
+    poe__count_out(k, post->m.dest, post->m.source);
   }
   poe__fifo_fini(k);
 }
@@ -304,15 +294,10 @@ static inline void deliver_post(poe_kernel *k, const struct poe__message *m,
 void poe__deliver(poe_kernel *k, struct poe__message *m,
                   const uint64_t *words) {
   struct poe__message copy = *m; /* the record may go while handlers run */
-  if (copy.type == POE_EV_GC) {
-    poe__newborn_grown(k, copy.dest);
-    poe__name_drop(k, copy.event);
-    return;
-  }
   poe__uncount(k, copy.dest, copy.source);
   if (copy.type & (POE_EV_SIGNAL | POE_EV_DIE))
     poe__signal_deliver(k, &copy, words);
-  else if (!(copy.dest->flags & POE__IS_ROOT))
+  else if (!(copy.type & POE_EV_GC) && !(copy.dest->flags & POE__IS_ROOT))
     deliver_post(k, &copy, words);
   else
     poe__discard(k, (unsigned)copy.n - copy.own, words + copy.own);

@@ -39,8 +39,6 @@
 #define POE__SHARE_NS 1000000
 /* How many events may pass between two looks at the clock in a slice. */
 #define POE__SHARE_EVENTS 16
-/* Sessions for which one event marks the time. */
-#define POE__NEWBORNS 64
 
 struct poe_name {
   struct poe__link link;
@@ -80,8 +78,7 @@ struct poe_session {
 
   poe_session *parent;
   struct poe__list *children, sibling;
-  struct poe__list idle;     /* in k->idle or in a sweep, while refs is 0; or
-                                with other newborns, see session.c */
+  struct poe__list idle;     /* in k->idle or in a sweep, while refs is 0 */
   struct poe__list *aliases; /* in the order set */
   struct poe__list *owned;   /* struct poe__owned of every kind */
 };
@@ -228,11 +225,6 @@ struct poe_kernel {
   uint64_t last_id;
   uint32_t walk;
   struct poe__list idle;
-  struct {
-    poe_session *first; /* whose event stands for all; NULL: it has passed */
-    uint64_t seq;       /* of the event after it */
-    unsigned count;
-  } newborn; /* see session.c */
 
   struct poe__names names;
   size_t aliases;
@@ -382,13 +374,6 @@ poe_name *poe__active_event(const poe_kernel *k);
 void poe__session_init(poe_kernel *k);
 void poe__session_fini(poe_kernel *k);
 void poe__session_is_idle(poe_kernel *k, poe_session *s);
-/* The event that marks its time has come. */
-void poe__newborn_grown(poe_kernel *k, poe_session *s);
-/* It is freed before that.  If the event is its own, it is given, and may
-   become another's: else the result is 0. */
-int poe__newborn_gone(poe_kernel *k, poe_session *s, struct poe__post *post);
-/* Does the event of another mark its time? */
-int poe__is_newborn(const poe_session *s);
 void poe__session_free(poe_kernel *k, poe_session *s);
 void poe__trace_refs(poe_kernel *k, const poe_session *s, int change);
 static inline void poe__session_ref(poe_kernel *k, poe_session *s) {

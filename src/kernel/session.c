@@ -155,84 +155,6 @@ static void tell_child(poe_kernel *k, poe_session *child, poe_session *from,
 static const struct poe_origin nowhere = {NULL, 0};
 static const struct poe_value nothing = {0};
 
-/* ---- newborns ----------------------------------------------------------------- */
-
-/*
- * An event that only marks time keeps a session until it has passed.  That of
- * one session stands for those made after it, as long as nothing else is sent
- * and no slice begins in between: it would come directly before theirs.  They
- * count an event each, and hang on each other by `idle`, which is free while
- * they have that.
- */
-
-static int may_join(const poe_kernel *k) {
-  return k->newborn.first && k->newborn.count < POE__NEWBORNS &&
-         k->newborn.seq == k->queue.seq && k->slice_seq < k->newborn.seq &&
-         !(k->trace & (POE_TRACE_EVENTS | POE__WHY));
-}
-
-static void queue_gc(poe_kernel *k, poe_session *s) {
-  struct poe__send send = {.dest = s, .source = s, .event = k->n_gc,
-                           .type = POE_EV_GC};
-  if (may_join(k)) {
-    poe__count_in(k, s, s);
-    poe__list_push(&k->newborn.first->idle, &s->idle);
-    k->newborn.count++;
-    return;
-  }
-  if (poe__enqueue(k, &send) < 0) {
-    k->error = -ENOMEM;
-    return;
-  }
-  k->newborn.first = s;
-  k->newborn.seq = k->queue.seq;
-  k->newborn.count = 1;
-}
-
-static poe_session *next_newborn(const poe_session *s) {
-  return POE__ITEM(s->idle.next, poe_session, idle);
-}
-
-void poe__newborn_grown(poe_kernel *k, poe_session *s) {
-  if (k->newborn.first == s) k->newborn.first = NULL;
-  for (;;) {
-    poe_session *next = next_newborn(s);
-    poe__list_remove(&s->idle);
-    poe__count_out(k, s, s);
-    if (next == s) return;
-    s = next;
-  }
-}
-
-/* The event goes to the next one, behind what was sent to it before: by its own
-   _start, in which it made the other. */
-static void inherit(poe_session *s, struct poe__post *post) {
-  struct poe__post **at = &s->first_post;
-  while (*at && (*at)->seq < post->seq) at = &(*at)->next_of_dest;
-  post->m.dest = post->m.source = s;
-  post->next_of_dest = *at;
-  *at = post;
-  if (!post->next_of_dest) s->last_post = post;
-}
-
-int poe__newborn_gone(poe_kernel *k, poe_session *s, struct poe__post *post) {
-  poe_session *next = next_newborn(s);
-  poe__list_remove(&s->idle);
-  if (next == s) next = NULL;
-  if (k->newborn.first == s) k->newborn.first = next;
-  if (post && !next) return 0;
-  if (post) inherit(next, post);
-  poe__count_out(k, s, s);
-  return 1;
-}
-
-int poe__is_newborn(const poe_session *s) {
-  const struct poe__post *post = s->first_post;
-  if (s->refs == 0 || poe__list_empty(&s->idle)) return 0;
-  while (post && post->m.type != POE_EV_GC) post = post->next_of_dest;
-  return !post;
-}
-
 /* ---- start ------------------------------------------------------------------ */
 
 static poe_session *allocate(poe_kernel *k, uint64_t data) {
@@ -254,6 +176,12 @@ static poe_session *parent_for_new(const poe_kernel *k) {
   return parent;
 }
 
+/* An event that only marks time: the session lives until it has passed. */
+static void queue_gc(poe_kernel *k, poe_session *s) {
+  struct poe__send send = {.dest = s, .source = s, .event = k->n_gc,
+                           .type = POE_EV_GC};
+  if (poe__enqueue(k, &send) < 0) k->error = -ENOMEM;
+}
 
 static void run_start(poe_kernel *k, poe_session *s, struct poe_origin origin,
                       void *direct) {
@@ -374,7 +302,7 @@ void poe__session_stop(poe_kernel *k, poe_session *s, poe_session *sender) {
   if (s->flags & (POE__DOOMED | POE__DEAD | POE__IS_ROOT)) return;
   POE__TRACE_OF(k, s, POE_TRACE_SESSIONS, "<ss> stopping %s", poe__label(s));
   s->flags |= POE__DOOMED;
-  if (s->refs == 0) poe__list_remove(&s->idle);
+  poe__list_remove(&s->idle);
   poe__session_hold(s);
   poe_session *parent = s->parent;
   poe__session_hold(parent);

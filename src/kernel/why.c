@@ -246,19 +246,6 @@ static void ask_handlers(struct poe__asking *a, const poe_session *s) {
   }
 }
 
-/* The event of another session marks its time. */
-static void ask_newborn(struct poe__asking *a, const poe_session *s) {
-  struct poe_reason r = {.kind = POE_BY_EVENT,
-                         .keeps_program = 1,
-                         .session = s,
-                         .other = s,
-                         .name = a->k->n_gc,
-                         .count = 1,
-                         .has_maker = 1,
-                         .by = poe__id(s)};
-  if (poe__is_newborn(s)) poe__why_tell(a, NULL, &r);
-}
-
 static void ask_owned(struct poe__asking *a, poe_session *s,
                       enum poe__owned_kind kind) {
   POE__EACH_IN(node, s->owned) {
@@ -284,7 +271,6 @@ static void ask_session(struct poe__asking *a, poe_session *s) {
   ask_handlers(a, s);
   ask_posts(a, s, 0);
   if (s->flags & POE__IS_ROOT) return;
-  ask_newborn(a, s);
   poe__timer_why(a->k, s, a);
   ask_owned(a, s, POE__OWNED_SELECT);
   ask_owned(a, s, POE__OWNED_CHILD);
