@@ -75,6 +75,7 @@ describe("Arguments that wait", function()
       assert.is_true(most < 50)
       assert.equal(before, core.census().values)
     end
+    assert.equal(100, #lists)
   end)
 
   it("are let go with the last event that has them", function()
