@@ -267,8 +267,6 @@ int lpoe_count(struct poe_payload payload);
 int lpoe_push_parked(struct lpoe *P, lua_State *L, int values,
                      struct poe_payload payload, int take);
 int lpoe_is_packed(struct poe_payload payload);
-/* Has it LPOE_LIGHT values at most, and can they be pushed without raising? */
-int lpoe_is_light(struct poe_payload payload);
 void lpoe_unpark(struct lpoe *P, struct poe_payload payload);
 void lpoe_values_fini(struct lpoe *P, lua_State *L);
 /* One value that is known to lie in this slot. */

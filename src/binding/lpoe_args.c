@@ -103,10 +103,6 @@ uint32_t lpoe_slot_in(const struct poe_value *value) {
   return read_part(&at) == (1 | VALUE << TAGS_AT) ? read_part(&at) : LPOE_NONE;
 }
 
-int lpoe_is_light(struct poe_payload p) {
-  return (tags_of(p) & PACKED) <= LPOE_LIGHT;
-}
-
 /* ---- chunks ------------------------------------------------------------------- */
 
 static void link_partial(struct lpoe_values *v, uint32_t c) {

@@ -46,8 +46,7 @@ static int push_handler(struct lpoe *P, lua_State *L, struct batch *b) {
     return 0;
   if (b->turnover != P->turnover) forget_pairs(P, b);
   if (slot != b->slot) turn_to_slot(L, b, slot);
-  return lua_rawgeti(L, b->states, poe_name_id(f->event)) == LUA_TFUNCTION &&
-         lpoe_is_light(b->d->args);
+  return lua_rawgeti(L, b->states, poe_name_id(f->event)) == LUA_TFUNCTION;
 }
 
 static int handled(lua_State *L, int status, lua_KContext context);
@@ -111,7 +110,7 @@ void lpoe_batch(void *ud) {
   struct batch b = {.P = P};
   do {
     lua_State *co = lpoe_is_too_deep(P) ? NULL : lpoe_thread_at_depth(P);
-    if (!co || !lua_checkstack(co, AT_MOST + LPOE_LIGHT + 16))
+    if (!co || !lua_checkstack(co, AT_MOST + POE_PAYLOAD_MAX + 8))
       b.d = poe_next(P->k);
     else if (!enter_batch(P, co, &b))
       continue;
