@@ -58,6 +58,51 @@ describe("Sessions of the same handlers", function()
     end)
   end
 
+  it("change alone while events wait for them", function()
+    seen = {}
+    local function work(kernel, _, who)
+      seen[#seen + 1] = "old " .. who
+      if who == "b" then
+        kernel:state("work", function(_, _, whose)
+          seen[#seen + 1] = "new " .. whose
+        end)
+      end
+    end
+    for _, who in ipairs { "a", "b", "c" } do
+      make { work = work, _start = function(kernel)
+        for _ = 1, 2 do kernel:yield("work", who) end
+      end }
+    end
+    -- Sessions of the very same handlers, which share.
+    local both = { work = work, _start = function(kernel, _, who)
+      for _ = 1, 2 do kernel:yield("work", who) end
+    end }
+    for _, who in ipairs { "a", "b", "c" } do
+      poe.session.create { inline_states = both, args = { who } }
+    end
+    poe.run()
+    assert.same({ "old a", "old a", "old b", "new b", "old c", "old c",
+      "old a", "old a", "old b", "new b", "old c", "old c" }, seen)
+  end)
+
+  it("are not those of one that ended in the same place", function()
+    seen = {}
+    poe.session.create { inline_states = {
+      _start = function(kernel) kernel:yield "work" end,
+      work = function(kernel)
+        seen[#seen + 1] = "first"
+        if #seen > 1 then return end
+        kernel:stop()
+        poe.session.create { heap = "own", inline_states = {
+          _start = function(inner) inner:yield "work" end,
+          work = function(_, heap) seen[#seen + 1] = "second " .. heap end,
+        } }
+      end,
+    } }
+    poe.run()
+    assert.same({ "first", "second own" }, seen)
+  end)
+
   it("lose a state alone, and can all have one more", function()
     local sessions = three()
     assert.equal("| one | one |", told(sessions, 1,
