@@ -145,8 +145,8 @@ struct poe_ops {
                                struct poe_value *result);
   /*
    * Posts or timers are at hand: take one after another by poe_next, until it
-   * has none, and end each by poe_done.  User code runs inside.  NULL: dispatch gets
-   * them.
+   * has none, and end each by poe_done; at least one.  User code runs inside.
+   * NULL: dispatch gets them.
    */
   void (*batch)(void *ud);
   /* The kernel will not use these words again. */

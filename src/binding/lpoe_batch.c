@@ -90,7 +90,8 @@ static void end_failed(struct lpoe *P, lua_State *co, struct batch *b,
   poe_done(P->k, POE_DIED, &exception);
 }
 
-/* True when it ended without an error. */
+/* True when it ended without an error; else it was that of a handler: before
+   the first there is nothing that could raise. */
 static int enter_batch(struct lpoe *P, lua_State *co, struct batch *b) {
   int nresults;
   b->d = NULL;

@@ -78,8 +78,8 @@ static void pack_top(lua_State *L, int n) {
   lua_setfield(L, -2, "n");
 }
 
-static int push_event_arguments(struct lpoe_careful *c, lua_State *L, int ndirect,
-                                int values) {
+static int push_event_arguments(struct lpoe_careful *c, lua_State *L,
+                                int ndirect, int values) {
   if (!c->is_default) return push_arguments(c, L, ndirect, values);
   push_name(L, c->d->frame->event);
   pack_top(L, push_arguments(c, L, ndirect, values));

@@ -160,7 +160,7 @@ struct poe__share {
   int64_t began_ns; /* 0: the clock was not read yet */
 };
 
-/* Posts and timers that the host takes one by one.  Lies in the slice's C frame. */
+/* Events that the host takes one by one.  Lies in the slice's C frame. */
 struct poe__batch {
   struct poe_frame frame; /* of the post under way: holds both sessions */
   struct poe_dispatch dispatch;

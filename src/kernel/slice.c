@@ -15,8 +15,8 @@
  * descriptor watched and work at hand, once a share.
  *
  * Posts and timers go to a host that wants them (ops->batch) in batches: it
- * takes one after the other by poe_next and poe_done, in one protected call.  A batch
- * ends where the kernel has something else to do first.
+ * takes one after the other by poe_next and poe_done, in one protected call.
+ * A batch ends where the kernel has something else to do first.
  */
 #include <errno.h>
 
@@ -227,7 +227,7 @@ static inline int find_next(poe_kernel *k, const struct poe__batch *b,
          (h->post->seq < k->slice_seq || next_slice(k, b));
 }
 
-/* The frame is the batch's own; the event's hold on both sessions becomes its. */
+/* The frame is the batch's own; it takes the event's hold on both sessions. */
 static inline void begin(poe_kernel *k, struct poe__batch *b,
                          const struct poe__message *m, const uint64_t *words) {
   struct poe_frame *f = &b->frame;
