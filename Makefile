@@ -137,7 +137,7 @@ FUZZ_sys := $(call fuzzing,sys_fuzz values) $(LIMITED)
 FUZZ_host := $(call fuzzing,host_fuzz) $(LIMITED) $(HTTP) $(OBJ)/limited/host/main.o \
   $(filter-out %/main.o,$(HOST)) $(BINDING) $(KERNEL)
 WRAP_host := $(patsubst %,-Wl$(comma)--wrap=%,luaopen_os luaopen_io \
-  luaL_newstate atexit fork fopen)
+  host_open_state atexit fork fopen)
 FUZZ_LIBS := $(LUA_LIBS) $(UV_LIBS) $(LLHTTP_LIBS) -lm -ldl
 
 define fuzz_rules
@@ -161,7 +161,7 @@ OOM := $(patsubst %.c,$(OBJ)/%.o,$(wildcard spec/oom/*.c)) \
   $(patsubst src/host/%.c,$(OBJ)/oom/%.o,$(wildcard src/host/*.c))
 $(BUILD)/oom: $(OOM)
 	$(call link,-fno-lto $(foreach f,malloc calloc realloc free \
-	  luaL_newstate poe_kernel_new,-Wl$(comma)--wrap=$(f)),$(LUA_LIBS) $(UV_LIBS) -lm -ldl)
+	  host_open_state poe_kernel_new,-Wl$(comma)--wrap=$(f)),$(LUA_LIBS) $(UV_LIBS) -lm -ldl)
 
 $(BUILD)/lib/libpoe.a: $(EMBED)
 	@mkdir -p $(@D) && echo "  AR   $@" && rm -f $@ && ar rcs $@ $^

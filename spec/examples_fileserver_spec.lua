@@ -280,8 +280,9 @@ for where, runner in pairs(RUNNERS) do
       for number in lfs.dir(process .. "fd") do
         local target = lfs.symlinkattributes(process .. "fd/" .. number, "target")
         if target and target:find(name, 1, true) then
-          local info <close> = assert(io.open(process .. "fdinfo/" .. number))
-          return tonumber(info:read("a"):match "pos:%s*(%d+)")
+          local info <close> = io.open(process .. "fdinfo/" .. number)
+          local text = info and info:read "a" -- unless it closes it meanwhile
+          return text and tonumber(text:match "pos:%s*(%d+)")
         end
       end
     end

@@ -2,6 +2,7 @@
 -- exit status, tracebacks, signals, virtual time.
 
 local fixture = require "spec.host.fixture"
+local strain = require "spec.strain.strain"
 
 local assert_fails, assert_out = fixture.assert_fails, fixture.assert_out
 local poe, run_script, shell = fixture.poe, fixture.run_script, fixture.shell
@@ -99,6 +100,35 @@ describe("poe", function()
     it("turns warnings on, and they are off before", function()
       assert_fails(0, "Lua warning: b\n",
         poe [[-e 'warn("a")' -W -e 'warn("b")']])
+    end)
+
+    it("warns as lua does", function()
+      local script = [[-W -e '
+        warn("a", "b") warn("@off") warn("c") warn("@on") warn("@", "on")
+        warn("@unknown") warn("d")']]
+      assert_fails(0, "Lua warning: ab\nLua warning: @on\nLua warning: d\n",
+        poe(script))
+    end)
+
+    it("gives memory back when it is used no longer", function()
+      local before, during, after = poe([[-e '
+        local function resident()
+          for line in io.lines "/proc/self/status" do
+            local kb = line:match "^VmRSS:%s*(%d+)"
+            if kb then return tonumber(kb) end
+          end
+        end
+        local before, kept, few = resident(), {}, {}
+        for i = 1, 300000 do kept[i] = { tostring(i) } end
+        for i = 1, 100 do few[i] = { i } end -- what a heap would end with
+        local during = resident()
+        kept = nil
+        collectgarbage()
+        print(before, during, resident())']]).out:match "(%d+)%s+(%d+)%s+(%d+)"
+      assert.is_true(during - before > 20000)
+      if not strain.is_sanitized() then
+        assert.is_true((after - before) * 10 < during - before, after - before)
+      end
     end)
   end)
 

@@ -224,8 +224,20 @@ void poe_loop_lost(poe_kernel *k, int fd);
 /* For bridges, inside wait(): the operating system's signal arrived. */
 void poe_loop_caught(poe_kernel *k, int signum);
 
-/* An allocator in the manner of lua_Alloc; NULL ud, NULL fn: malloc. */
+/* An allocator in the manner of lua_Alloc. */
 typedef void *(*poe_alloc_fn)(void *ud, void *p, size_t osize, size_t nsize);
+
+/*
+ * Memory from the system; blocks of up to 288 bytes lie in slabs, each for one
+ * size: less memory, and faster, than malloc where many small blocks come and
+ * go.  What a kernel without an allocator uses; good for a Lua state as well.
+ */
+typedef struct poe_slabs poe_slabs;
+poe_slabs *poe_slabs_new(void); /* NULL: no memory */
+/* What was allocated is to be freed before. */
+void poe_slabs_free(poe_slabs *m);
+/* A poe_alloc_fn, and a lua_Alloc; blocks are aligned to 8 bytes. */
+void *poe_slabs_alloc(void *slabs, void *p, size_t osize, size_t nsize);
 
 /* Memory that a host and its kernel may have together. */
 struct poe_budget {
@@ -238,7 +250,7 @@ struct poe_config {
   void *ud;                        /* first argument of every op */
   const struct poe_loop_ops *loop; /* NULL: uv */
   const struct poe_clock *clock;   /* NULL: the system's */
-  poe_alloc_fn alloc;              /* NULL: malloc and free */
+  poe_alloc_fn alloc;              /* NULL: slabs of its own */
   void *alloc_ud;
 };
 

@@ -39,7 +39,7 @@ static void fill(unsigned i) {
   int is_zeroed = test_below(2) == 0;
   block[i].p = is_zeroed ? poe__zalloc(host.k, size) : poe__alloc(host.k, size);
   ASSERT_TRUE(block[i].p);
-  ASSERT_EQ((uintptr_t)block[i].p % 16, 0);
+  ASSERT_EQ((uintptr_t)block[i].p % 8, 0);
   for (size_t j = 0; is_zeroed && j < size; j++) ASSERT_EQ(block[i].p[j], 0);
   memset(block[i].p, (int)(i % 251), size);
 }
@@ -86,6 +86,98 @@ TEST(an_array_grows_and_keeps_what_is_in_it) {
   ASSERT_EQ(allocations(), 0);
   host_close();
 }
+
+/* ---- slabs alone ---------------------------------------------------------- */
+
+static unsigned char mark_of(size_t i, size_t j) {
+  return (unsigned char)(i * 31 + j);
+}
+
+static void check_marks(size_t i, size_t size) {
+  for (size_t j = 0; j < size; j++)
+    ASSERT_EQ(block[i].p[j], mark_of(i, j));
+}
+
+static void resize(poe_slabs *m, size_t i, size_t size) {
+  size_t kept = size < block[i].size ? size : block[i].size;
+  unsigned char *p = poe_slabs_alloc(m, block[i].p, block[i].size, size);
+  ASSERT_EQ(p == NULL, size == 0);
+  block[i].p = p;
+  block[i].size = size;
+  check_marks(i, kept);
+  for (size_t j = kept; j < size; j++) p[j] = mark_of(i, j);
+}
+
+static void resize_all_to(poe_slabs *m, size_t size) {
+  for (size_t i = 0; i < BLOCKS; i++) resize(m, i, size);
+}
+
+TEST(a_block_keeps_what_is_in_it_at_every_size) {
+  poe_slabs *m = poe_slabs_new();
+  for (int round = 0; round < 60000; round++)
+    resize(m, test_below(BLOCKS), test_below(3) ? random_size() : 0);
+  resize_all_to(m, 0);
+  poe_slabs_free(m);
+}
+
+TEST(the_size_of_a_new_block_may_be_anything) {
+  poe_slabs *m = poe_slabs_new();
+  void *p = poe_slabs_alloc(m, NULL, 5, 40); /* lua_Alloc: a kind of object */
+  ASSERT_EQ(poe_slabs_alloc(m, NULL, 5, 0), NULL);
+  ASSERT_EQ(poe_slabs_alloc(m, p, 40, 0), NULL);
+  poe_slabs_free(m);
+  poe_slabs_free(NULL);
+}
+
+/* What is free in a slab is used before there is another... */
+TEST(slabs_are_used_again) {
+  poe_slabs *m = poe_slabs_new();
+  resize_all_to(m, 56);
+  size_t bytes = m->bytes;
+  for (int round = 0; round < 10; round++) {
+    for (size_t i = 0; i < BLOCKS; i += 2) resize(m, i, 0);
+    for (size_t i = 0; i < BLOCKS; i += 2) resize(m, i, 56);
+  }
+  ASSERT_EQ(m->bytes, bytes);
+  resize_all_to(m, 0);
+  poe_slabs_free(m);
+}
+
+/* ...and those that are empty serve blocks of any size, or go. */
+TEST(slabs_of_a_burst_go_back) {
+  poe_slabs *m = poe_slabs_new();
+  resize_all_to(m, 280);
+  size_t burst = m->bytes;
+  for (size_t i = 0; i < BLOCKS; i++) resize(m, i, 0);
+  ASSERT_LE(m->bytes, burst / 6);
+  for (size_t size = 8; size <= 280; size += 8) {
+    resize_all_to(m, size);
+    ASSERT_LE(m->bytes, burst + POE__SLAB_CLASSES * 65536);
+  }
+  resize_all_to(m, 0);
+  poe_slabs_free(m);
+}
+
+TEST(slabs_keep_to_a_budget) {
+  struct poe_budget b = {.limit = 256 * 1024};
+  poe_slabs *m = poe_slabs_new();
+  poe__slabs_set_budget(m, &b);
+  size_t n = 0;
+  while (n < BLOCKS && (block[n].p = poe_slabs_alloc(m, NULL, 0, 200))) n++;
+  ASSERT_GT(n, 900);
+  ASSERT_LT(n, BLOCKS);
+  ASSERT_EQ(b.refused, 1);
+  ASSERT_EQ(b.used, m->bytes);
+  ASSERT_LE(b.used, b.limit);
+  ASSERT_EQ(poe_slabs_alloc(m, block[0].p, 200, b.limit), NULL); /* it stays */
+  while (n) poe_slabs_alloc(m, block[--n].p, 200, 0);
+  poe__slabs_set_budget(m, NULL);
+  ASSERT_EQ(b.used, 0);
+  poe_slabs_free(m);
+  memset(block, 0, sizeof block);
+}
+
+/* ---- a kernel on them ------------------------------------------------------ */
 
 static unsigned rounds;
 HANDLER(again) {

@@ -258,8 +258,8 @@ TEST(a_budget_counts_what_the_kernel_has_and_ends_it) {
   start(1);
   budget = (struct poe_budget){.used = 1000, .limit = SIZE_MAX};
   poe_kernel_set_budget(host.k, &budget);
-  ASSERT_EQ(budget.used, 1000 + host.k->bytes);
-  ASSERT_GT(host.k->bytes, 0);
+  ASSERT_EQ(budget.used, 1000 + host.k->own.bytes);
+  ASSERT_GT(host.k->own.bytes, 0);
   budget.limit = budget.used + (1u << 20);
   as(1, post_until_full);
   ASSERT_LE(budget.used, budget.limit);

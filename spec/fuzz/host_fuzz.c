@@ -40,7 +40,7 @@ int __real_luaopen_os(lua_State *L);
 int __wrap_luaopen_os(lua_State *L);
 int __real_luaopen_io(lua_State *L);
 int __wrap_luaopen_io(lua_State *L);
-lua_State *__wrap_luaL_newstate(void);
+lua_State *__wrap_host_open_state(void);
 int __real_atexit(void (*f)(void));
 int __wrap_atexit(void (*f)(void));
 pid_t __real_fork(void);
@@ -87,7 +87,7 @@ static void stop(lua_State *L, lua_Debug *ar) {
   luaL_error(L, "enough");
 }
 
-lua_State *__wrap_luaL_newstate(void) {
+lua_State *__wrap_host_open_state(void) {
   lua_State *L = state_open(STATE_SIZE);
   lua_sethook(L, stop, LUA_MASKCOUNT, STEPS);
   return L;

@@ -19,7 +19,7 @@ void *__wrap_calloc(size_t n, size_t size);
 void *__wrap_realloc(void *p, size_t size);
 void __wrap_free(void *p);
 int __wrap_poe_kernel_new(const struct poe_config *config, poe_kernel **out);
-lua_State *__wrap_luaL_newstate(void);
+lua_State *__wrap_host_open_state(void);
 
 static struct {
   int is_paused;
@@ -108,7 +108,9 @@ int __wrap_poe_kernel_new(const struct poe_config *config, poe_kernel **out) {
 }
 
 /* The host's. */
-lua_State *__wrap_luaL_newstate(void) { return lua_newstate(memory_lua, NULL); }
+lua_State *__wrap_host_open_state(void) {
+  return lua_newstate(memory_lua, NULL);
+}
 
 void *__wrap_malloc(size_t size) {
   return is_refused() ? NULL : __real_malloc(size);

@@ -33,7 +33,7 @@ struct memory_use {
   int64_t lua, uv, bytes;
 };
 struct memory_use memory_in_use(void);
-/* lua_Alloc; luaL_newstate makes its states with it, too. */
+/* lua_Alloc; the host makes its state with it, too. */
 void *memory_lua(void *ud, void *p, size_t osize, size_t nsize);
 
 #endif

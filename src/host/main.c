@@ -152,9 +152,10 @@ static int host_main(lua_State *L) {
 
 int main(int argc, char **argv) {
   host_keep_stdio();
-  lua_State *L = luaL_newstate();
+  lua_State *L = host_open_state();
   if (L == NULL) {
     fputs("poe: cannot create state: not enough memory\n", stderr);
+    host_close_state(L);
     return EXIT_FAILURE;
   }
   lua_pushcfunction(L, host_main);
@@ -163,6 +164,6 @@ int main(int argc, char **argv) {
   int is_ok = lua_pcall(L, 2, 1, 0) == LUA_OK;
   int status = is_ok ? (int)lua_tointeger(L, -1) : EXIT_FAILURE;
   if (!is_ok) fprintf(stderr, "poe: %s\n", lua_tostring(L, -1));
-  lua_close(L);
+  host_close_state(L);
   return status;
 }

@@ -21,6 +21,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "slab.h"
 #include "list.h"
 #include "map.h"
 #include "poe.h"
@@ -177,17 +178,12 @@ struct poe__why {
   int is_listening;
 };
 
-#define POE__SLAB_CLASSES 18 /* multiples of 16 bytes below 288 */
-
 struct poe_kernel {
   const struct poe_ops *ops;
   void *ud;
   poe_alloc_fn alloc;
   void *alloc_ud;
   size_t allocations;
-  size_t bytes; /* got from the system; not those of this struct */
-  struct poe_budget *budget;
-  struct poe__list slabs[POE__SLAB_CLASSES]; /* see alloc.c */
 
   /* hot: the queue and what a dispatch touches */
   struct poe__queue queue;
@@ -256,23 +252,21 @@ struct poe_kernel {
 
   poe_name *n_start, *n_stop, *n_child, *n_parent, *n_gc;
   poe_name *n_idle, *n_zombie, *n_die, *n_chld, *n_uidestroy;
+  struct poe_slabs own; /* its memory, unless there is `alloc` */
 };
 
 /* alloc.c: sizes are the caller's to remember. */
 void *poe__alloc(poe_kernel *k, size_t size);
 void *poe__zalloc(poe_kernel *k, size_t size);
 void poe__free(poe_kernel *k, void *p, size_t size);
-void poe__alloc_fini(poe_kernel *k);
-/* Whole pages, straight from the system. */
+/* Whole pages, which go back to the system at once. */
 void *poe__pages(poe_kernel *k, size_t size);
 void poe__pages_free(poe_kernel *k, void *p, size_t size);
-/* Grow an array to hold `need` items, by doubling: 0 or -ENOMEM.  What it
-   makes is freed by poe__array_free. */
+/* Grow an array to hold `need` items, by doubling: 0 or -ENOMEM. */
 int poe__grow(poe_kernel *k, void **p, size_t item, size_t *room,
               size_t need);
 /* Make it hold n items only, if the allocator can. */
 void poe__shrink(poe_kernel *k, void **p, size_t item, size_t *room, size_t n);
-void poe__array_free(poe_kernel *k, void *p, size_t size);
 
 static inline uint64_t poe__id(const poe_session *s) { return s->by_id.key; }
 /* What it owns, from now on... */

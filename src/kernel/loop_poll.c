@@ -114,8 +114,8 @@ static int poll_forked(poe_loop *l) {
 
 static void poll_close(poe_loop *l) {
   poe__selfpipe_close(&l->signals);
-  poe__array_free(l->k, l->at, l->room * sizeof *l->at);
-  poe__array_free(l->k, l->by_fd, l->fd_room * sizeof *l->by_fd);
+  poe__free(l->k, l->at, l->room * sizeof *l->at);
+  poe__free(l->k, l->by_fd, l->fd_room * sizeof *l->by_fd);
   poe__free(l->k, l, sizeof *l);
 }
 

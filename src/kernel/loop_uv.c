@@ -225,7 +225,7 @@ static void uv_close_loop(poe_loop *l) {
   uv_close((uv_handle_t *)&l->timer, NULL);
   while (uv_run(&l->uv, UV_RUN_DEFAULT)) continue;
   uv_loop_close(&l->uv);
-  poe__array_free(l->k, l->by_fd, l->room * sizeof *l->by_fd);
+  poe__free(l->k, l->by_fd, l->room * sizeof *l->by_fd);
   poe__free(l->k, l, sizeof *l);
 }
 

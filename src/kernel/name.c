@@ -35,7 +35,7 @@ void poe__name_fini(poe_kernel *k) {
     poe__free(k, name, size_of(name->len));
   }
   poe__map_fini(k, &n->map);
-  poe__array_free(k, n->by_id, n->room * sizeof *n->by_id);
+  poe__free(k, n->by_id, n->room * sizeof *n->by_id);
 }
 
 static uint64_t hash_text(const char *text, size_t len) {

@@ -183,7 +183,7 @@ void poe__heap_remove(poe_kernel *k, struct poe__heap *h, uint32_t index) {
 }
 
 void poe__heap_fini(poe_kernel *k, struct poe__heap *h) {
-  poe__array_free(k, h->node, h->room * sizeof *h->node);
+  poe__free(k, h->node, h->room * sizeof *h->node);
   h->node = NULL;
   h->count = h->room = 0;
 }

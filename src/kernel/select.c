@@ -58,9 +58,9 @@ void poe__select_init(poe_kernel *k) { poe__list_init(&k->selects.always); }
 
 void poe__select_fini(poe_kernel *k) {
   poe__map_fini(k, &k->selects.watchers);
-  poe__array_free(k, k->selects.by_fd,
+  poe__free(k, k->selects.by_fd,
             (size_t)k->selects.room * sizeof *k->selects.by_fd);
-  poe__array_free(k, k->selects.ready,
+  poe__free(k, k->selects.ready,
             k->selects.ready_room * sizeof *k->selects.ready);
 }
 
@@ -513,7 +513,7 @@ void poe__select_dispatch(poe_kernel *k) {
   sort_ready(at, n);
   run_modes(k, at, n);
   if (s->ready) {
-    poe__array_free(k, at, room * sizeof *at);
+    poe__free(k, at, room * sizeof *at);
   } else {
     s->ready = at;
     s->ready_room = room;

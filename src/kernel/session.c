@@ -101,7 +101,7 @@ int poe__walk_tree(poe_kernel *k, struct poe__walk *w, poe_session *s) {
 
 void poe__walk_free(poe_kernel *k, struct poe__walk *w) {
   for (size_t i = 0; i < w->count; i++) poe__session_release(k, w->at[i]);
-  poe__array_free(k, w->at, w->room * sizeof *w->at);
+  poe__free(k, w->at, w->room * sizeof *w->at);
   memset(w, 0, sizeof *w);
 }
 

@@ -436,7 +436,7 @@ int poe_timer_list(poe_kernel *k, int64_t **ids, size_t *count) {
     POE__EACH_IN(tn, timers_in(gn)) {
       struct poe__timer *t = POE__ITEM(tn, struct poe__timer, node);
       if (poe__grow(k, (void **)&at, sizeof *at, &room, n + 1)) {
-        poe__array_free(k, at, room * sizeof *at);
+        poe__free(k, at, room * sizeof *at);
         return -ENOMEM;
       }
       at[n++] = (struct ranked){mono_due(k, t), t->seq, poe__timer_id(t)};
@@ -446,7 +446,7 @@ int poe_timer_list(poe_kernel *k, int64_t **ids, size_t *count) {
   *count = n;
   *ids = n ? poe__alloc(k, n * sizeof **ids) : NULL;
   for (size_t i = 0; *ids && i < n; i++) (*ids)[i] = at[i].id;
-  poe__array_free(k, at, room * sizeof *at);
+  poe__free(k, at, room * sizeof *at);
   return n && !*ids ? -ENOMEM : 0;
 }
 
