@@ -145,7 +145,7 @@ describe("spawn", function()
     local master, slave = keep(assert(sys.openpty()))
     assert.equal("ok\n", output({ stdin = slave, setsid = true,
       terminal = true }, "echo line >/dev/tty && echo ok"))
-    assert.equal("line\r\n", fixture.eventually(master.read, master))
+    assert.equal("line\r\n", fixture.read_as_much("line\r\n", master))
     assert_failed("ENOTTY", sys.spawn { program = "true", stdin = slave:fileno()
       and keep(assert(sys.open "/dev/null")), setsid = true, terminal = true })
   end)
@@ -317,11 +317,11 @@ describe("a pseudo-terminal", function()
     assert.is_true(sys.isatty(master))
     assert.is_true(sys.isatty(slave))
     slave:write "a\n"
-    assert.equal("a\r\n", fixture.eventually(master.read, master))
+    assert.equal("a\r\n", fixture.read_as_much("a\r\n", master))
     assert_failed("EAGAIN", master:read())
     assert.is_true(sys.set_raw(slave))
     slave:write "b\n"
-    assert.equal("b\n", fixture.eventually(master.read, master))
+    assert.equal("b\n", fixture.read_as_much("b\n", master))
     master:write "\3"
     assert.equal("\3", fixture.eventually(slave.read, slave))
     slave:close()

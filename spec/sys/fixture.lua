@@ -39,6 +39,17 @@ function fixture.read_all(object)
   return table.concat(parts)
 end
 
+--- Reads until there are as many bytes as expected, however they come in.
+---@param expected string
+function fixture.read_as_much(expected, object)
+  local parts, size = {}, 0
+  repeat
+    local bytes = assert(fixture.eventually(object.read, object))
+    parts[#parts + 1], size = bytes, size + #bytes
+  until size >= #expected or bytes == ""
+  return table.concat(parts)
+end
+
 local kept = {}
 
 --- Returns its arguments; the objects among them `close_kept` will close.
