@@ -9,6 +9,7 @@ use POE;
 
 my ($n) = Meter::args(10000);
 my @ids;
+my $before; # resident memory
 
 sub on_start {
   my ($kernel, $heap) = @_[KERNEL, HEAP];
@@ -23,7 +24,7 @@ sub on_bye {
 POE::Session->create(
   inline_states => {
     _start => sub {
-      my $before = Meter::rss();
+      $before = Meter::rss();
       Meter::start();
       for my $i (1 .. $n) {
         push @ids, POE::Session->create(
@@ -32,11 +33,11 @@ POE::Session->create(
         )->ID;
       }
       Meter::stop($n, 'create_ns');
-      Meter::set(bytes => (Meter::rss() - $before) / $n);
       $_[KERNEL]->yield('stop_all');
     },
     stop_all => sub {
       my $kernel = $_[KERNEL];
+      Meter::set(bytes => (Meter::rss() - $before) / $n);
       Meter::start();
       $kernel->post($_, 'bye') for @ids;
     },

@@ -5,6 +5,7 @@ local poe = require "poe"
 
 local n = meter.args(100000)
 local ids = {}
+local before -- resident memory
 
 local function on_start(kernel, heap)
   kernel:alias_set(heap.name)
@@ -18,7 +19,7 @@ poe.session.create {
   inline_states = {
     _start = function(kernel)
       collectgarbage()
-      local before = meter.rss()
+      before = meter.rss()
       meter.start()
       for i = 1, n do
         ids[i] = poe.session.create {
@@ -27,11 +28,11 @@ poe.session.create {
         }:ID()
       end
       meter.stop(n, "create_ns")
-      collectgarbage()
-      meter.set("bytes", (meter.rss() - before) / n)
       kernel:yield "stop_all"
     end,
-    stop_all = function(kernel)
+    stop_all = function(kernel) -- what marked their time has passed
+      collectgarbage()
+      meter.set("bytes", (meter.rss() - before) / n)
       meter.start()
       for i = 1, n do kernel:post(ids[i], "bye") end
     end,
