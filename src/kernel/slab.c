@@ -117,10 +117,15 @@ static struct poe__slab *map_slab(struct poe_slabs *m) {
   return slab;
 }
 
-static void unmap_slab(struct poe_slabs *m, struct poe__slab *slab) {
-  munmap(slab, SLAB_SIZE);
-  count_out(m, SLAB_SIZE);
+/* 0: the system will not have it back, as its list of mappings is full. */
+static int unmap_spare(struct poe_slabs *m) {
+  struct poe__slab *slab = m->spare, *next = slab->next;
+  if (munmap(slab, SLAB_SIZE) != 0) return 0;
+  m->spare = next;
+  m->spares--;
   m->slabs--;
+  count_out(m, SLAB_SIZE);
+  return 1;
 }
 
 static struct poe__slab *take_spare(struct poe_slabs *m) {
@@ -149,7 +154,7 @@ static void retire(struct poe_slabs *m, struct poe__slab *slab) {
   slab->next = m->spare;
   m->spare = slab;
   m->spares++;
-  while (m->spares > m->slabs / SPARE_OF) unmap_slab(m, take_spare(m));
+  while (m->spares > m->slabs / SPARE_OF && unmap_spare(m)) continue;
 }
 
 static int has_room(const struct poe__slab *slab, size_t size) {
@@ -245,16 +250,13 @@ void *poe__slabs_zeros(struct poe_slabs *m, size_t size) {
 void poe__slabs_fini(struct poe_slabs *m) {
   for (size_t i = 0; i < POE__SLAB_CLASSES; i++) {
     struct poe__list *class = &m->class[i];
-    while (class->next && !poe__list_empty(class)) {
-      struct poe__list *node = class->next;
-      poe__list_remove(node);
-      unmap_slab(m, POE__ITEM(node, struct poe__slab, node));
-    }
+    while (class->next && !poe__list_empty(class))
+      retire(m, POE__ITEM(class->next, struct poe__slab, node));
   }
-  while (m->spare) unmap_slab(m, take_spare(m));
+  while (m->spare && unmap_spare(m)) continue;
 }
 
-/* ---- one.s own --------------------------------------------------------- */
+/* ---- for others ------------------------------------------------------------ */
 
 poe_slabs *poe_slabs_new(void) { return calloc(1, sizeof(poe_slabs)); }
 
