@@ -153,14 +153,12 @@ describe("Client.TCP", function()
     assert.truthy(table.concat(log, " "):find("server_input(other)", 1, true))
   end)
 
-  --- A port that nobody listens on.
-  local function dead_port()
-    local socket <close> = assert(sys.tcp.listen {})
-    return select(2, socket:getsockname())
-  end
-
   it("tells that nobody answers, and ends", function()
-    local port = dead_port()
+    -- At a port that a client is bound to nobody listens, nor will.
+    local listener <close> = assert(sys.tcp.listen {})
+    local taken <close> = assert(sys.tcp.connect { bind_host = "127.0.0.1",
+      port = select(2, listener:getsockname()) })
+    local _, port = taken:getsockname()
     Client.new { remote_address = "127.0.0.1", remote_port = port,
       server_input = print, disconnected = log:handler "disconnected",
       connect_error = log:handler("connect_error", function(_, heap)

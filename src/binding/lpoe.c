@@ -45,16 +45,17 @@ struct lpoe *lpoe_upvalue(lua_State *L) {
   return check_open(L, lua_touserdata(L, lua_upvalueindex(1)));
 }
 
-static void check_self(lua_State *L, const struct lpoe *P) {
-  if (!P || lua_touserdata(L, lua_upvalueindex(1)) != P)
-    luaL_typeerror(L, 1, "kernel");
+static struct lpoe *self_by_upvalue(lua_State *L, struct lpoe *P) {
+  if (P && P == lua_touserdata(L, lua_upvalueindex(1))) return check_open(L, P);
+  luaL_typeerror(L, 1, "kernel");
+  return NULL;
 }
 
 struct lpoe *lpoe_self(lua_State *L) {
   struct lpoe *P = lua_touserdata(L, 1);
-  if (!P || P != atomic_load_explicit(&first, memory_order_relaxed))
-    check_self(L, P);
-  return check_open(L, P);
+  if (P && P == atomic_load_explicit(&first, memory_order_relaxed))
+    return check_open(L, P);
+  return self_by_upvalue(L, P);
 }
 
 struct lpoe *lpoe_self_in_session(lua_State *L, const char *method) {
