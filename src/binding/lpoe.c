@@ -184,6 +184,8 @@ void lpoe_close(struct lpoe *P, lua_State *L) {
   P->nco = 0;
   free(P->slot);
   P->slot = NULL;
+  free(P->states);
+  P->states = NULL;
   if (P->log) fclose(P->log);
   P->log = NULL;
 }

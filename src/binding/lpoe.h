@@ -29,14 +29,14 @@
 /* User values of the kernel userdata. */
 enum {
   LPOE_UV_HEAPS = 1, /* slot -> heap */
-  LPOE_UV_STATES,    /* slot -> {name id -> function or {object, method}} */
+  LPOE_UV_STATES,    /* tables {name id -> function or {object, method}} */
   LPOE_UV_VALUES,    /* parked values, see lpoe_args.c */
   LPOE_UV_SESSIONS,  /* id -> session object, weak values */
   LPOE_UV_CLASS,     /* the metatable of session objects */
   LPOE_UV_HANDLES,   /* handle object -> its descriptor, weak keys */
   LPOE_UV_OPTIONS,   /* slot -> {name -> value} */
   LPOE_UV_THREADS,   /* the pool's coroutines, aux and worker */
-  LPOE_UV_CUSTOM,    /* session_alloc's object -> slot, weak keys */
+  LPOE_UV_CUSTOM,    /* session_alloc's object -> ID or 0, weak keys */
   LPOE_UV_OBJECTS,   /* slot -> session_alloc's object */
   LPOE_UV_TRACE,     /* 1: error value, 2: its traceback; 3, 4: run's last */
   LPOE_UV_LOOP,     /* the bridge written in Lua, see lpoe_loop.c */
@@ -69,7 +69,7 @@ enum lpoe_flag {
 };
 
 struct lpoe_slot {
-  uint64_t id; /* of a custom session, once it has begun */
+  uint32_t states; /* index of their table; 0: none, as in a custom session */
   union {
     uint32_t next_free;  /* while nobody has it */
     uint32_t max_events; /* this and what follows flags: if LPOE_SPECIAL */
@@ -77,6 +77,12 @@ struct lpoe_slot {
   uint8_t flags; /* enum lpoe_flag */
   uint8_t when_full;
   uint8_t trace, assertions; /* topics */
+};
+
+/* Of a table of states. */
+union lpoe_states {
+  uint32_t users; /* sessions that share it */
+  uint32_t next_free;
 };
 
 struct lpoe_chunk;
@@ -136,6 +142,8 @@ struct lpoe {
   size_t stack_max;         /* bytes of C stack that dispatches may use */
   struct lpoe_slot *slot;
   uint32_t nslots, slot_room, free_slot;
+  union lpoe_states *states; /* by index, from 1 */
+  uint32_t nstates, states_room, free_states; /* 0: none is free */
   unsigned turnover; /* counts: heap or states of a slot became others */
   struct lpoe_values values;
   struct lpoe_recent recent[LPOE_RECENT];
@@ -146,8 +154,8 @@ struct lpoe {
   unsigned char function_type; /* Lua's mark of one written in Lua */
   poe_name *n_default, *n_anon;
   const void *session_class; /* the metatable of session objects */
-  uint32_t model; /* slot of the session created last */
-  int model_size; /* its states; 0: there is none, or it cannot be shared */
+  uint32_t model; /* the states of the session created last */
+  int model_size; /* how many; 0: there are none, or they cannot be shared */
   uint32_t memory_slot; /* where an exception lies that needs no memory */
   const struct poe_frame *default_frame; /* the handler running is _default */
   size_t postbacks;          /* open ones */
@@ -316,21 +324,17 @@ void lpoe_session_gone(void *ud, poe_session *s);
 
 /* ---- lpoe_state.c ------------------------------------------------------------ */
 
-/* Set or remove (nil) the handler on top of the stack; pops it.  Raises. */
-void lpoe_set_state(struct lpoe *P, lua_State *L, poe_session *s,
+/* Set or remove (nil) the handler on top of the stack; pops it.  Does nothing
+   for a session that has ended.  Raises. */
+void lpoe_set_state(struct lpoe *P, lua_State *L, const poe_session *s,
                     poe_name *event);
-/* Push the table of states made of inline_states, object_states and
+/* Give a slot the states made of inline_states, object_states and
    package_states, each nil or a table, at index `groups` and the two above.
-   Raises for what is wrong in them, and lets their names go again.  The result
-   is whether it is the table of the session created last, which so has one
-   session more. */
-int lpoe_push_states(struct lpoe *P, lua_State *L, int groups);
-/* The session of this slot has them now: the model of the next one. */
-void lpoe_has_states(struct lpoe *P, lua_State *L, uint32_t slot, int groups,
-                     int is_shared);
-/* A session no longer has the table of states on top: with the last one its
-   names go.  Does not raise. */
-void lpoe_drop_states(struct lpoe *P, lua_State *L);
+   LUA_OK, or what is wrong in them is pushed, to be raised. */
+int lpoe_fill_states(struct lpoe *P, lua_State *L, uint32_t slot, int groups);
+/* A slot has states no longer: with their last one their names go.  Does not
+   raise. */
+void lpoe_drop_states(struct lpoe *P, uint32_t slot);
 
 /* ---- lpoe_run.c, lpoe_choose.c, lpoe_loop.c ---------------------------------- */
 

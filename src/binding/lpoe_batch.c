@@ -26,7 +26,7 @@ struct batch {
 static void turn_to_slot(lua_State *L, struct batch *b, uint32_t slot) {
   if (b->states >= AT_MOST) lua_settop(L, b->states = AT_BATCH);
   lua_rawgeti(L, LPOE_AT_HEAPS, (lua_Integer)slot + 1);
-  lua_rawgeti(L, LPOE_AT_STATES, (lua_Integer)slot + 1);
+  lua_rawgeti(L, LPOE_AT_STATES, b->P->slot[slot].states);
   b->states += 2;
   b->slot = slot;
 }

@@ -86,12 +86,23 @@ static int push_event_arguments(struct lpoe_careful *c, lua_State *L,
   return 2;
 }
 
+/* From its first event on the object at an index stands for its session. */
+static void begin_custom(lua_State *L, int object, const poe_session *s) {
+  lpoe_push_kernel(L);
+  lua_getiuservalue(L, -1, LPOE_UV_CUSTOM);
+  lua_pushvalue(L, object);
+  lua_pushinteger(L, (lua_Integer)poe_session_id(s));
+  lua_rawset(L, -3);
+  lua_pop(L, 2);
+}
+
 /* session_alloc's own kind: _invoke_state does as it likes. */
 static int push_custom(struct lpoe_careful *c, lua_State *L, int ndirect,
                        int values) {
   const struct poe_frame *f = c->d->frame;
   lpoe_push_session(c->P, L, f->session);
   int object = lua_gettop(L);
+  begin_custom(L, object, f->session);
   pack_top(L, push_arguments(c, L, ndirect, values));
   lua_getfield(L, object, "_invoke_state");
   lua_insert(L, object);
@@ -120,18 +131,18 @@ static void push_method(lua_State *L) {
 /* [handler, kernel, heap], the handler as the table of states has it. */
 static void push_target(struct lpoe_careful *c, lua_State *L) {
   const struct poe_session *s = c->d->frame->session;
-  lua_Integer slot = (lua_Integer)lpoe_slot_of(s) + 1;
+  uint32_t slot = lpoe_slot_of(s);
   const poe_name *event =
       c->is_default ? c->P->n_default : c->d->frame->event;
   lpoe_push_kernel(L);
   int kernel = lua_gettop(L);
   lua_getiuservalue(L, kernel, LPOE_UV_STATES);
-  lua_rawgeti(L, -1, slot);
+  lua_rawgeti(L, -1, c->P->slot[slot].states);
   lua_rawgeti(L, -1, poe_name_id(event));
   lua_insert(L, kernel);
   lua_pop(L, 2); /* [handler, kernel] */
   lua_getiuservalue(L, -1, LPOE_UV_HEAPS);
-  lua_rawgeti(L, -1, slot);
+  lua_rawgeti(L, -1, (lua_Integer)slot + 1);
   lua_replace(L, -2);
 }
 

@@ -172,16 +172,13 @@ static enum poe_outcome run(struct lpoe *P, lua_State *co,
   const struct poe_frame *f = d->frame;
   uint32_t slot = lpoe_slot_of(f->session);
   int flags = P->slot[slot].flags;
-  lua_rawgeti(co, LPOE_AT_STATES, (lua_Integer)slot + 1);
+  lua_rawgeti(co, LPOE_AT_STATES, P->slot[slot].states);
   if (flags) {
     if (flags & LPOE_PENDING && lpoe_option_apply(P, f->session))
       poe_log(P->k, "not enough memory for the options of session %llu",
               (unsigned long long)poe_session_id(f->session));
     if (flags & LPOE_OPT_TRACE) trace_option(P, f);
-    if (flags & LPOE_CUSTOM) {
-      P->slot[slot].id = poe_session_id(f->session);
-      return go_careful(P, co, d, 0, result);
-    }
+    if (flags & LPOE_CUSTOM) return go_careful(P, co, d, 0, result);
   }
   int type = lua_rawgeti(co, HANDLER - 1, poe_name_id(f->event));
   if (type == LUA_TFUNCTION && is_plain(d))

@@ -126,7 +126,8 @@ static int kernel_state(lua_State *L) {
     lua_replace(L, 3);
   }
   lpoe_self_in_session(L, "state"); /* a module's code may have ended it */
-  if (lpoe_is_custom(P, poe_active_session(P->k))) return register_state(P, L);
+  const poe_session *s = poe_active_session(P->k);
+  if (lpoe_is_custom(P, s)) return register_state(P, L);
   if (type == LUA_TSTRING || type == LUA_TTABLE || type == LUA_TUSERDATA) {
     lua_createtable(L, 2, 0);
     lua_pushvalue(L, 3);
@@ -137,7 +138,7 @@ static int kernel_state(lua_State *L) {
   }
   poe_name *event = lpoe_check_name(P, L, 2, "event name");
   lua_settop(L, 3);
-  lpoe_set_state(P, L, poe_active_session(P->k), event);
+  lpoe_set_state(P, L, s, event);
   poe_name_unref(P->k, event);
   return lpoe_true(L);
 }

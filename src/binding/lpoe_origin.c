@@ -75,8 +75,8 @@ static int is_handler(struct lpoe *P, lua_State *L) {
   const poe_name *event = f == P->default_frame ? P->n_default : f->event;
   lpoe_push_kernel(L);
   lua_getiuservalue(L, -1, LPOE_UV_STATES);
-  int known = lua_rawgeti(L, -1, (lua_Integer)lpoe_slot_of(f->session) + 1) ==
-                  LUA_TTABLE &&
+  uint32_t states = P->slot[lpoe_slot_of(f->session)].states;
+  int known = lua_rawgeti(L, -1, states) == LUA_TTABLE &&
               lua_rawgeti(L, -1, poe_name_id(event)) == LUA_TFUNCTION &&
               lua_rawequal(L, -1, function);
   lua_settop(L, function);

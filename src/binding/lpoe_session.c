@@ -15,22 +15,29 @@
 
 /* ---- slots --------------------------------------------------------------------- */
 
-static uint32_t take_slot(struct lpoe *P, lua_State *L) {
-  uint32_t slot = P->free_slot;
-  if (slot != LPOE_NONE) {
+/* So that there is a free one.  Raises. */
+static void grow(struct lpoe *P, lua_State *L) {
+  uint32_t room = P->slot_room ? P->slot_room * 2 : 16;
+  void *p = realloc(P->slot, room * sizeof *P->slot);
+  if (!p) luaL_error(L, "not enough memory");
+  P->slot = p;
+  P->slot_room = room;
+}
+
+/* A new slot for the heap at an index.  Raises before it is taken. */
+static uint32_t take_slot(struct lpoe *P, lua_State *L, int heap) {
+  if (P->free_slot == LPOE_NONE && P->nslots == P->slot_room) grow(P, L);
+  uint32_t slot = P->free_slot == LPOE_NONE ? P->nslots : P->free_slot;
+  lua_getiuservalue(L, lua_upvalueindex(1), LPOE_UV_HEAPS);
+  lua_pushvalue(L, heap);
+  lua_rawseti(L, -2, (lua_Integer)slot + 1);
+  lua_pop(L, 1);
+  if (slot == P->nslots)
+    P->nslots++;
+  else
     P->free_slot = P->slot[slot].next_free;
-  } else {
-    if (P->nslots == P->slot_room) {
-      uint32_t room = P->slot_room ? P->slot_room * 2 : 16;
-      void *p = realloc(P->slot, room * sizeof *P->slot);
-      if (!p) luaL_error(L, "not enough memory");
-      P->slot = p;
-      P->slot_room = room;
-    }
-    slot = P->nslots++;
-  }
   P->slot[slot].flags = 0;
-  P->slot[slot].id = 0;
+  P->slot[slot].states = 0;
   return slot;
 }
 
@@ -101,8 +108,8 @@ void lpoe_push_id(struct lpoe *P, lua_State *L, uint64_t id) {
   lua_remove(L, -2);
 }
 
-/* [] -> [slot + 1, 0 for a session that has ended, or nil] */
-static void push_custom_slot(lua_State *L, int index) {
+/* [] -> [ID, 0 for a session that has not begun or has ended, or nil] */
+static void push_custom_id(lua_State *L, int index) {
   luaL_checkstack(L, 4, NULL);
   index = lua_absindex(L, index);
   lpoe_push_kernel(L);
@@ -115,7 +122,7 @@ static void push_custom_slot(lua_State *L, int index) {
 
 int lpoe_was_session(lua_State *L, int index) {
   if (lua_type(L, index) != LUA_TTABLE) return 0;
-  push_custom_slot(L, index);
+  push_custom_id(L, index);
   int was = !lua_isnil(L, -1);
   lua_pop(L, 1);
   return was;
@@ -133,10 +140,10 @@ static const uint64_t *object_at(const struct lpoe *P, lua_State *L,
 
 uint64_t lpoe_session_id(struct lpoe *P, lua_State *L, int index) {
   if (lua_type(L, index) == LUA_TTABLE) {
-    push_custom_slot(L, index);
-    lua_Integer slot = lua_tointeger(L, -1);
+    push_custom_id(L, index);
+    lua_Integer id = lua_tointeger(L, -1);
     lua_pop(L, 1);
-    return slot ? P->slot[slot - 1].id : 0;
+    return (uint64_t)id;
   }
   const uint64_t *object = object_at(P, L, index);
   return object ? *object : 0;
@@ -290,21 +297,6 @@ static void apply_options(struct lpoe *P, lua_State *L, uint32_t slot) {
 
 /* ---- create: doing ------------------------------------------------------------------------ */
 
-/* Put [states, heap] on top under a new slot. */
-static uint32_t fill_slot(struct lpoe *P, lua_State *L) {
-  luaL_checkstack(L, 6, NULL);
-  uint32_t slot = take_slot(P, L);
-  lua_Integer i = (lua_Integer)slot + 1;
-  lua_getiuservalue(L, lua_upvalueindex(1), LPOE_UV_STATES);
-  lua_getiuservalue(L, lua_upvalueindex(1), LPOE_UV_HEAPS);
-  lua_pushvalue(L, -3);
-  lua_rawseti(L, -2, i);
-  lua_pushvalue(L, -4);
-  lua_rawseti(L, -3, i);
-  lua_pop(L, 4);
-  return slot;
-}
-
 static int push_args(lua_State *L) {
   if (lua_isnil(L, AT_ARGS)) return 0;
   lua_getfield(L, AT_ARGS, "n");
@@ -343,6 +335,16 @@ int lpoe_session_stop(lua_State *L) {
   return lpoe_true(L);
 }
 
+/* What is wrong with the states, as an error of the caller's line. */
+static int raise_at_caller(lua_State *L) {
+  if (lua_type(L, -1) == LUA_TSTRING) {
+    luaL_where(L, 1);
+    lua_insert(L, -2);
+    lua_concat(L, 2);
+  }
+  return lua_error(L);
+}
+
 int lpoe_session_create(lua_State *L) {
   struct lpoe *P = lpoe_upvalue(L);
   read_parameters(L);
@@ -352,10 +354,12 @@ int lpoe_session_create(lua_State *L) {
     lua_replace(L, AT_HEAP);
   }
   int nargs = push_args(L);
-  int is_shared = lpoe_push_states(P, L, AT_INLINE);
-  lua_pushvalue(L, AT_HEAP);
-  uint32_t slot = fill_slot(P, L);
-  lpoe_has_states(P, L, slot, AT_INLINE, is_shared);
+  luaL_checkstack(L, 12, NULL);
+  uint32_t slot = take_slot(P, L, AT_HEAP);
+  if (lpoe_fill_states(P, L, slot, AT_INLINE) != LUA_OK) {
+    empty_slot(P, slot);
+    return raise_at_caller(L);
+  }
   apply_options(P, L, slot);
   return start(P, L, slot, nargs);
 }
@@ -376,16 +380,15 @@ static int kernel_session_alloc(lua_State *L) {
   if (lpoe_session_id(P, L, 2))
     return luaL_argerror(L, 2, "object is a session already");
   int nargs = lua_gettop(L) - 2;
-  lua_pushboolean(L, 0);
-  lua_pushvalue(L, 2);
-  uint32_t slot = fill_slot(P, L);
+  luaL_checkstack(L, 8, NULL);
+  uint32_t slot = take_slot(P, L, 2);
   lpoe_push_kernel(L);
   int kernel = lua_gettop(L);
   lua_pushvalue(L, 2);
   set_by_id(L, kernel, LPOE_UV_OBJECTS, slot + 1u);
   lua_getiuservalue(L, kernel, LPOE_UV_CUSTOM);
   lua_pushvalue(L, 2);
-  lua_pushinteger(L, (lua_Integer)slot + 1);
+  lua_pushinteger(L, 0);
   lua_rawset(L, -3);
   lua_settop(L, kernel - 1);
   P->slot[slot].flags = LPOE_CUSTOM;
@@ -412,12 +415,7 @@ static void empty_slot(struct lpoe *P, uint32_t slot) {
   lua_State *A = P->aux;
   lua_Integer i = (lua_Integer)slot + 1;
   P->turnover++;
-  lua_rawgeti(A, LPOE_AT_STATES, i);
-  lpoe_drop_states(P, A);
-  if (slot == P->model) P->model_size = 0;
-  lua_pop(A, 1);
-  lua_pushboolean(A, 0);
-  lua_rawseti(A, LPOE_AT_STATES, i);
+  lpoe_drop_states(P, slot);
   lua_pushboolean(A, 0);
   lua_rawseti(A, LPOE_AT_HEAPS, i);
   if (P->slot[slot].flags & LPOE_OPTIONS) {

@@ -8,69 +8,85 @@
  *
  * A program makes many sessions of a kind.  One whose handlers are those of
  * the session created before it shares its table, until one of them changes:
- * who shares a table copies it first.  How many sessions share it beside the
- * first stands in the table itself, under 0, which is no name's id.
+ * who shares a table copies it first.  The tables lie in LPOE_UV_STATES, each
+ * once; its index stands in the slots of those who share it, whose number is
+ * under the same index in P->states.
  */
+#include <stdlib.h>
+
 #include "lpoe.h"
 
-static void push_states(struct lpoe *P, lua_State *L, const poe_session *s) {
-  (void)P;
+/* ---- tables of states --------------------------------------------------------- */
+
+/* So that there is a free index.  Raises. */
+static void grow(struct lpoe *P, lua_State *L) {
+  uint32_t room = P->states_room ? P->states_room * 2 : 16;
+  void *p = realloc(P->states, room * sizeof *P->states);
+  if (!p) luaL_error(L, "not enough memory");
+  P->states = p;
+  P->states_room = room;
+  if (P->nstates == 0) P->nstates = 1;
+}
+
+/* Put the table on top among the others: one session has it.  Raises before
+   anything has changed; runs no finalizers. */
+static uint32_t keep_table(struct lpoe *P, lua_State *L) {
+  if (!P->free_states && P->nstates == P->states_room) grow(P, L);
+  uint32_t index = P->free_states ? P->free_states : P->nstates;
   lpoe_push_kernel(L);
   lua_getiuservalue(L, -1, LPOE_UV_STATES);
-  lua_rawgeti(L, -1, (lua_Integer)lpoe_slot_of(s) + 1);
+  lua_pushvalue(L, -3);
+  lua_rawseti(L, -2, index);
+  lua_pop(L, 2);
+  if (P->free_states)
+    P->free_states = P->states[index].next_free;
+  else
+    P->nstates++;
+  P->states[index].users = 1;
+  return index;
+}
+
+static void push_table(lua_State *L, uint32_t index) {
+  lpoe_push_kernel(L);
+  lua_getiuservalue(L, -1, LPOE_UV_STATES);
+  lua_rawgeti(L, -1, index);
   lua_replace(L, -3);
   lua_pop(L, 1);
-}
-
-static lua_Integer sharers(lua_State *L, int states) {
-  lua_rawgeti(L, states, 0);
-  lua_Integer n = lua_tointeger(L, -1);
-  lua_pop(L, 1);
-  return n;
-}
-
-static void set_sharers(lua_State *L, int states, lua_Integer n) {
-  if (n)
-    lua_pushinteger(L, n);
-  else
-    lua_pushnil(L);
-  lua_rawseti(L, states, 0);
 }
 
 static poe_name *name_of(struct lpoe *P, lua_State *L, int key) {
   return poe_name_by_id(P->k, (uint32_t)lua_tointeger(L, key));
 }
 
-/* Each of the names in the table of states on top has one reference more. */
+/* Each of the names in the table on top has one reference more. */
 static void hold_names(struct lpoe *P, lua_State *L) {
   lua_pushnil(L);
   for (; lua_next(L, -2); lua_pop(L, 1)) poe_name_ref(name_of(P, L, -2));
 }
 
-/* [states, handler]: a table of the session's own in place of a shared one. */
-static void unshare(struct lpoe *P, lua_State *L, uint32_t slot) {
-  int states = lua_gettop(L) - 1;
-  lua_Integer n = sharers(L, states);
-  if (n == 0) return;
-  luaL_checkstack(L, 6, NULL);
-  lua_newtable(L);
-  lua_pushnil(L);
-  while (lua_next(L, states)) {
-    lua_pushvalue(L, -2);
-    lua_insert(L, -2);
-    lua_rawset(L, states + 2);
-  }
-  set_sharers(L, states + 2, 0);
-  hold_names(P, L);
-  set_sharers(L, states, n - 1);
-  lpoe_push_kernel(L);
-  lua_getiuservalue(L, -1, LPOE_UV_STATES);
-  lua_pushvalue(L, states + 2);
-  lua_rawseti(L, -2, (lua_Integer)slot + 1);
-  P->turnover++;
-  lua_pop(L, 2);
-  lua_replace(L, states);
+/* Nobody has it any more. */
+static void remove_table(struct lpoe *P, uint32_t index) {
+  lua_State *A = P->aux;
+  lua_rawgeti(A, LPOE_AT_STATES, index);
+  lua_pushnil(A);
+  for (; lua_next(A, -2); lua_pop(A, 1))
+    poe_name_unref(P->k, name_of(P, A, -2));
+  lua_pop(A, 1);
+  lua_pushboolean(A, 0);
+  lua_rawseti(A, LPOE_AT_STATES, index);
+  P->states[index].next_free = P->free_states;
+  P->free_states = index;
 }
+
+void lpoe_drop_states(struct lpoe *P, uint32_t slot) {
+  uint32_t index = P->slot[slot].states;
+  P->slot[slot].states = 0;
+  if (!index || --P->states[index].users) return;
+  if (index == P->model) P->model_size = 0;
+  remove_table(P, index);
+}
+
+/* ---- one state ------------------------------------------------------------------ */
 
 /* [states, handler] -> [states]: under the event's id. */
 static void put_state(struct lpoe *P, lua_State *L, poe_name *event) {
@@ -84,37 +100,67 @@ static void put_state(struct lpoe *P, lua_State *L, poe_name *event) {
   if (!is_new && is_removal) poe_name_unref(P->k, event);
 }
 
-void lpoe_set_state(struct lpoe *P, lua_State *L, poe_session *s,
-                    poe_name *event) {
-  uint32_t slot = lpoe_slot_of(s);
-  push_states(P, L, s);
-  lua_insert(L, -2);
-  unshare(P, L, slot);
-  if (P->model == slot) P->model_size = 0;
-  if (P->slot[lpoe_slot_of(s)].flags & LPOE_OPT_DEBUG) {
-    int known = lua_rawgeti(L, -2, poe_name_id(event)) != LUA_TNIL;
-    lua_pop(L, 1);
-    if (known && !lua_isnil(L, -1))
-      poe_log(P->k, "redefining handler for event(%s) for session(%llu)",
-              poe_name_text(event, NULL),
-              (unsigned long long)poe_session_id(s));
-  }
-  put_state(P, L, event);
-  lua_pop(L, 1);
+static int is_shared(const struct lpoe *P, const poe_session *s) {
+  return poe_session_is_alive(s) &&
+         P->states[P->slot[lpoe_slot_of(s)].states].users > 1;
 }
 
-void lpoe_drop_states(struct lpoe *P, lua_State *L) {
-  if (!lua_istable(L, -1)) return;
-  int states = lua_gettop(L);
-  lua_Integer n = sharers(L, states);
-  if (n) {
-    set_sharers(L, states, n - 1);
-    return;
-  }
+/* [to, from] */
+static void copy_table(lua_State *L) {
+  int from = lua_gettop(L);
   lua_pushnil(L);
-  for (; lua_next(L, states); lua_pop(L, 1)) {
-    poe_name_unref(P->k, name_of(P, L, -2));
+  while (lua_next(L, from)) {
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, from - 1);
   }
+}
+
+/* A table of the session's own in place of a shared one. */
+static void unshare(struct lpoe *P, lua_State *L, const poe_session *s) {
+  struct lpoe_slot *slot = &P->slot[lpoe_slot_of(s)];
+  push_table(L, slot->states);
+  copy_table(L);
+  lua_pop(L, 1);
+  uint32_t own = keep_table(P, L);
+  hold_names(P, L);
+  P->states[slot->states].users--;
+  slot->states = own;
+  P->turnover++;
+}
+
+static void log_redefinition(struct lpoe *P, const poe_session *s,
+                             const poe_name *event) {
+  poe_log(P->k, "redefining handler for event(%s) for session(%llu)",
+          poe_name_text(event, NULL), (unsigned long long)poe_session_id(s));
+}
+
+/* [handler]: the session has its states alone. */
+static void set_state(struct lpoe *P, lua_State *L, const poe_session *s,
+                      poe_name *event) {
+  const struct lpoe_slot *slot = &P->slot[lpoe_slot_of(s)];
+  if (slot->states == P->model) P->model_size = 0;
+  push_table(L, slot->states);
+  if (slot->flags & LPOE_OPT_DEBUG && !lua_isnil(L, -2)) {
+    int type = lua_rawgeti(L, -1, poe_name_id(event));
+    if (type != LUA_TNIL) log_redefinition(P, s, event);
+    lua_pop(L, 1);
+  }
+  lua_insert(L, -2);
+  put_state(P, L, event);
+}
+
+void lpoe_set_state(struct lpoe *P, lua_State *L, const poe_session *s,
+                    poe_name *event) {
+  int handler = lua_gettop(L);
+  luaL_checkstack(L, 8, NULL);
+  if (is_shared(P, s)) {
+    lua_newtable(L); /* finalizers may end this session, or the others */
+    if (is_shared(P, s)) unshare(P, L, s);
+    lua_settop(L, handler);
+  }
+  if (poe_session_is_alive(s)) set_state(P, L, s, event);
+  lua_settop(L, handler - 1);
 }
 
 /* ---- create: checking ------------------------------------------------------------------ */
@@ -133,9 +179,11 @@ static void add_state(struct lpoe *P, lua_State *L, int states, int key,
   poe_name_unref(P->k, event);
 }
 
-static void add_inline(struct lpoe *P, lua_State *L, int states, int group) {
+/* How many there are. */
+static int add_inline(struct lpoe *P, lua_State *L, int states, int group) {
+  int n = 0;
   lua_pushnil(L);
-  while (lua_next(L, group)) {
+  for (; lua_next(L, group); n++) {
     if (lua_type(L, -1) != LUA_TFUNCTION) {
       const char *type = luaL_typename(L, -1);
       luaL_error(L, "inline_states['%s'] must be a function, got a %s",
@@ -143,6 +191,7 @@ static void add_inline(struct lpoe *P, lua_State *L, int states, int group) {
     }
     add_state(P, L, states, lua_absindex(L, -2), "inline_states");
   }
+  return n;
 }
 
 /* [..., key, method]: the event's name, its handler {object, method}. */
@@ -213,13 +262,20 @@ static void check_states(struct lpoe *P, lua_State *L, int states) {
                   "with kernel:sig");
 }
 
+/* With the slot and the three groups; on an error the slot has what there is
+   of its states. */
 static int build_states(lua_State *L) {
   struct lpoe *P = lua_touserdata(L, 1);
-  int states = 5; /* after P and the three groups */
-  if (!lua_isnil(L, 2)) add_inline(P, L, states, 2);
-  if (!lua_isnil(L, 3)) add_objects(P, L, states, 3, "object_states", 0);
-  if (!lua_isnil(L, 4)) add_objects(P, L, states, 4, "package_states", 1);
+  uint32_t slot = (uint32_t)lua_tointeger(L, 2);
+  lua_newtable(L);
+  int states = lua_gettop(L), size = 0;
+  uint32_t index = P->slot[slot].states = keep_table(P, L);
+  if (!lua_isnil(L, 3)) size = add_inline(P, L, states, 3);
+  if (!lua_isnil(L, 4)) add_objects(P, L, states, 4, "object_states", 0);
+  if (!lua_isnil(L, 5)) add_objects(P, L, states, 5, "package_states", 1);
   check_states(P, L, states);
+  P->model = index;
+  P->model_size = lua_isnil(L, 4) && lua_isnil(L, 5) ? size : 0;
   return 0;
 }
 
@@ -242,25 +298,18 @@ static int is_same(struct lpoe *P, lua_State *L, int states) {
   return is;
 }
 
-/* Push the table of the session created last, if these inline_states are just
-   what it holds.  Runs no finalizers, so the session stays. */
-static int push_shared(struct lpoe *P, lua_State *L, int group) {
-  int n = 0;
-  lua_getiuservalue(L, lua_upvalueindex(1), LPOE_UV_STATES);
-  lua_rawgeti(L, -1, (lua_Integer)P->model + 1);
-  lua_replace(L, -2);
-  int states = lua_gettop(L);
+/* Are these inline_states just what the session created last has?  Runs no
+   finalizers, so that it stays. */
+static int is_like_model(struct lpoe *P, lua_State *L, int group) {
+  int n = 0, top = lua_gettop(L), states = top + 1;
+  push_table(L, P->model);
   lua_pushnil(L);
   while (lua_next(L, group) && is_same(P, L, states)) {
     n++;
     lua_pop(L, 1);
   }
   int is_whole = lua_gettop(L) == states && n == P->model_size;
-  lua_settop(L, states);
-  if (is_whole)
-    set_sharers(L, states, sharers(L, states) + 1);
-  else
-    lua_pop(L, 1);
+  lua_settop(L, top);
   return is_whole;
 }
 
@@ -269,34 +318,15 @@ static int is_inline(lua_State *L, int groups) {
          lua_isnil(L, groups + 2);
 }
 
-void lpoe_has_states(struct lpoe *P, lua_State *L, uint32_t slot, int groups,
-                     int is_shared) {
-  P->model = slot;
-  if (is_shared) return;
-  P->model_size = 0;
-  if (!is_inline(L, groups)) return;
-  lua_pushnil(L);
-  for (; lua_next(L, groups); lua_pop(L, 1)) P->model_size++;
-}
-
-int lpoe_push_states(struct lpoe *P, lua_State *L, int groups) {
-  luaL_checkstack(L, 8, NULL);
-  if (P->model_size && is_inline(L, groups) && push_shared(P, L, groups))
-    return 1;
-  lua_newtable(L);
-  int states = lua_gettop(L);
+int lpoe_fill_states(struct lpoe *P, lua_State *L, uint32_t slot, int groups) {
+  if (P->model_size && is_inline(L, groups) && is_like_model(P, L, groups)) {
+    P->slot[slot].states = P->model;
+    P->states[P->model].users++;
+    return LUA_OK;
+  }
   lua_pushcfunction(L, build_states);
   lua_pushlightuserdata(L, P);
+  lua_pushinteger(L, slot);
   for (int i = 0; i < 3; i++) lua_pushvalue(L, groups + i);
-  lua_pushvalue(L, states);
-  if (lua_pcall(L, 5, 0, 0) == LUA_OK) return 0;
-  lua_insert(L, -2);
-  lpoe_drop_states(P, L);
-  lua_pop(L, 1);
-  if (lua_type(L, -1) == LUA_TSTRING) { /* blame the caller's line */
-    luaL_where(L, 1);
-    lua_insert(L, -2);
-    lua_concat(L, 2);
-  }
-  return lua_error(L);
+  return lua_pcall(L, 5, 0, 0);
 }
