@@ -3,19 +3,23 @@
 local helper = require "spec.helper"
 local poe = require "poe"
 
--- What a script needs to wait for its own standard error, a file.
+-- What a script needs to wait until it is told of, on its own standard error, a
+-- file.  On a busy machine any handler may turn out slow, and one that means to
+-- be may be told of before it comes to what it is about: it takes another turn.
 local PRELUDE = [[
   local poe, sys = require "poe", require "poe.sys"
-  local function told()
+  local turns = 0
+  local function told(pattern)
     local file <close> = io.open "/proc/self/fd/2"
-    return file:read "a" ~= ""
+    return select(2, file:read("a"):gsub(pattern, ""))
   end
-  local function crunch()
+  local function crunch(name)
     local deadline = poe.monotime() + 20
-    while not told() and poe.monotime() < deadline do end
+    repeat until told("been in its handler of '" .. name) >= turns or poe.monotime() > deadline
   end
-  local WAIT = ("while [ ! -s /proc/%d/fd/2 ]; do sleep 0.01; done")
-    :format(sys.getpid())
+  local function again_until(pattern, kernel)
+    if told(pattern) == 0 and turns < 20 then kernel:yield(kernel.event) end
+  end
 ]]
 
 local function run(script, environment)
@@ -23,129 +27,183 @@ local function run(script, environment)
 end
 
 describe("poe --slow", function()
-  local function assert_told(pattern, err)
-    local _, count = err:gsub("poe: slow handler: ", "")
-    assert.equal(1, count)
-    assert.matches(pattern, err)
+  --- The handler was told of in each of its turns, once; in one of them so.
+  local function assert_told(pattern, name, turns, err)
+    local count, found = 0, false
+    for report in (err:gsub("poe: slow ", "\0poe: slow ")):gmatch "%z(%Z+)" do
+      if report:find("been in its handler of '" .. name) then
+        count, found = count + 1, found or report:find(pattern) ~= nil
+      end
+    end
+    assert.equal(tonumber(turns), count, err)
+    assert.is_true(found, err)
   end
 
   it("tells of a handler while it runs, with its stack and whence it came", function()
-    local status, _, err = run([[
+    local status, out, err = run([[
       poe.session.create { inline_states = {
         _start = function(kernel) kernel:alias_set "worker"; kernel:yield "dig" end,
-        dig = function() crunch() end,
-      } }]], "POE_SLOW_MS=20")
+        dig = function(kernel)
+          turns = turns + 1
+          crunch "dig"
+          again_until("in upvalue 'crunch'", kernel)
+        end,
+      } }
+      poe.run()
+      print(turns)]], "POE_SLOW_MS=20")
     assert.equal(0, status)
     assert_told('^poe: slow handler: session 1 "worker" has been in its handler '
       .. "of 'dig' for %d+ ms\nstack traceback:\n\t.*in upvalue 'crunch'\n"
       .. "\t[^\n]+in function <[^\n]+\nwhere the event came from:\n"
       .. "\tevent 'dig' of session 1 \"worker\", posted by session 1 \"worker\" "
-      .. "at %S+, in its handler of '_start'\n$", err)
-    assert.is_true(tonumber(err:match "for (%d+) ms") >= 20)
+      .. "at %S+, in its handler of '[^\n]+'\n$", "dig", out, err)
+    for ms in err:gmatch "for (%d+) ms" do
+      assert.is_true(tonumber(ms) >= 20)
+    end
   end)
 
   it("tells of one that is in C without a stack", function()
-    local status, _, err = run([[
+    local status, out, err = run([[
+      local WAIT = "until [ $(grep -c 'been in its handler of .nap' /proc/%d/fd/2) -ge %d ]; "
+        .. "do sleep 0.01; done"
       poe.session.create { inline_states = {
         _start = function(kernel) kernel:yield "nap" end,
-        nap = function() os.execute(WAIT) end,
-      } }]], "POE_SLOW_MS=20")
+        nap = function(kernel)
+          turns = turns + 1
+          os.execute(WAIT:format(sys.getpid(), turns))
+          again_until("not in Lua", kernel)
+        end,
+      } }
+      poe.run()
+      print(turns)]], "POE_SLOW_MS=20")
     assert.equal(0, status)
     assert_told("^poe: slow handler: session 1 has been in its handler of 'nap' "
       .. "for %d+ ms, not in Lua %(a C function, or a coroutine of its own%): "
-      .. "no stack\n$", err)
+      .. "no stack\n$", "nap", out, err)
   end)
 
   it("tells of what a handler has called, once", function()
-    local _, _, err = run([[
+    local _, out, err = run([[
       poe.session.create { inline_states = {
         _start = function(kernel) kernel:yield "outer" end,
-        outer = function(kernel) kernel:call(kernel.session, "inner") crunch() end,
-        inner = function() crunch() end,
-      } }]], "POE_SLOW_MS=20")
+        outer = function(kernel)
+          turns = turns + 1
+          kernel:call(kernel.session, "inner")
+          local known = poe.monotime()
+          repeat until poe.monotime() - known > 0.06
+          again_until("been in its handler of 'inner'", kernel)
+        end,
+        inner = function() crunch "[io][nu]" end,
+      } }
+      poe.run()
+      print(turns)]], "POE_SLOW_MS=20")
     assert_told("handler of 'inner' .*\n\tevent 'inner' of session 1, called "
-      .. ".*\n\tevent 'outer' of session 1, posted", err)
+      .. ".*\n\tevent 'outer' of session 1, posted", "[io][nu]", out, err)
   end)
 
   it("tells of each handler that is slow", function()
     local _, _, err = run([[
-      local seen = 0
-      local function wait_for_more()
-        local deadline = poe.monotime() + 20
-        repeat
-          local file <close> = io.open "/proc/self/fd/2"
-          local _, count = file:read("a"):gsub("slow handler", "")
-        until count > seen or poe.monotime() > deadline
-        seen = seen + 1
-      end
+      turns = 1
       poe.session.create { inline_states = {
         _start = function(kernel) kernel:yield "a"; kernel:yield "b" end,
-        a = wait_for_more, b = wait_for_more,
+        a = function() crunch "a" end,
+        b = function() crunch "b" end,
       } }]], "POE_SLOW_MS=20")
-    local _, count = err:gsub("poe: slow handler: ", "")
-    assert.equal(2, count)
+    assert_told("", "a", 1, err)
+    assert_told("", "b", 1, err)
     assert.matches("handler of 'a' .*handler of 'b' ", err)
   end)
 
+  -- The kernel is held by a handler at most from when the one before ends until
+  -- the one after begins.
   it("tells of none that was in time, and of none twice", function()
     local status, out, err = helper.run_poe(([[
       local poe = require "poe"
-      local seed, count, took = os.time(), %d, {}
+      local seed, count = os.time(), %d
+      local began, ended, waited = {}, { [0] = poe.monotime() }, {}
       math.randomseed(seed)
+      local told, look_at = {}, io.open "/proc/self/fd/2"
+      local function is_told(i)
+        look_at:seek("cur", 0) -- there may be more by now
+        for line in look_at:lines() do
+          local name = line:match "been in its handler of 'h(%%d+)'"
+          if name then told[tonumber(name)] = true end
+        end
+        return told[i]
+      end
       local states = { _start = function(kernel) kernel:yield "h1" end }
       for i = 1, count do
         states["h" .. i] = function(kernel)
-          local began, length = poe.monotime(), math.random() * 0.02
-          while poe.monotime() - began < length do end
-          took[i] = poe.monotime() - began
+          began[i] = poe.monotime()
+          if i %% 4 == 0 then
+            repeat until is_told(i) or poe.monotime() - began[i] > 20
+          end
+          local length, since = math.random() * 0.02, poe.monotime()
+          repeat until poe.monotime() - since > length
           if i < count then kernel:yield("h" .. i + 1) end
+          ended[i] = poe.monotime()
         end
       end
       poe.session.create { inline_states = states }
       poe.run()
-      print(seed, table.concat(took, " "))]]):format(os.getenv "HANDLERS" or 50),
+      began[count + 1] = poe.monotime()
+      for i = 1, count do waited[i] = began[i + 1] - ended[i - 1] end
+      print(seed, table.concat(waited, " "))]]):format(os.getenv "HANDLERS" or 50),
       { environment = "POE_SLOW_MS=5" })
     assert.equal(0, status)
     local seed, list = out:match "^(%d+)\t(.*)\n$"
-    local took, missed = {}, 0
-    for seconds in list:gmatch "%S+" do took[#took + 1] = tonumber(seconds) end
+    local most, told = {}, {}
+    for seconds in list:gmatch "%S+" do most[#most + 1] = tonumber(seconds) end
     for name in err:gmatch "been in its handler of 'h(%d+)'" do
       local i = tonumber(name)
-      assert.is_true(took[i] > 0.005, "seed " .. seed)
-      took[i] = 0 -- another time would be too early
+      assert.is_true(most[i] > 0.005, "seed " .. seed)
+      assert.is_nil(told[i], "seed " .. seed)
+      told[i] = true
     end
-    for _, seconds in ipairs(took) do
-      missed = missed + (seconds > 0.015 and 1 or 0)
+    for i = 4, #most, 4 do
+      assert.is_true(told[i], "seed " .. seed)
     end
-    assert.is_true(missed < #took / 4, ("seed %s: %d missed"):format(seed, missed))
   end)
 
-  it("leaves alone what waits, and handlers in time", function()
-    helper.assert_prints("100", [[
-      local poe = require "poe"
+  -- On a busy machine it may become slow while it runs slices, not each time.  If
+  -- it is prodded while it waits, a signal ends that slice.
+  it("leaves alone what waits", function()
+    local _, out = run([[
       poe.configure { slow_ms = 20 }
-      local n = 0
+      local function wait_in_vain(kernel) -- slices of its own, one waits and waits
+        local before, is_over = told "been in its handler of 'tick'", false
+        local slices = 0
+        kernel:state("inner", function() is_over = true end)
+        kernel:delay("inner", 0.15)
+        repeat
+          kernel:run_one_timeslice()
+          slices = slices + 1
+        until is_over
+        return slices < 4 and told "been in its handler of 'tick'" == before
+      end
       poe.session.create { inline_states = {
         _start = function(kernel) kernel:delay("tick", 0.03) end,
-        tick = function(kernel) -- slices of its own, one waits and waits
-          kernel:delay("inner", 0.15)
-          repeat kernel:run_one_timeslice() until n == 1
-          for _ = 1, 99 do kernel:yield "inner" end
+        tick = function(kernel)
+          turns = turns + 1
+          if wait_in_vain(kernel) then
+            print "never told of"
+          elseif turns < 100 then
+            kernel:yield "tick" -- it may not be told of twice
+          end
         end,
-        inner = function() n = n + 1 end,
-        _stop = function() print(n) end,
-      } }
-      poe.run()]])
+      } }]])
+    assert.equal("never told of\n", out)
   end)
 
   it("lets a hook of the script be", function()
     local _, out = run([[
       local calls = 0
+      turns = 1
       poe.session.create { inline_states = {
         _start = function(kernel) kernel:yield "dig" end,
         dig = function()
           debug.sethook(function() calls = calls + 1 end, "c")
-          crunch()
+          crunch "dig"
           print((select(2, debug.gethook())))
           calls = 0
           math.abs(1)
@@ -158,24 +216,26 @@ describe("poe --slow", function()
 
   it("goes on in the child of a fork", function()
     local status, _, err = run([[
+      turns = 1
       poe.session.create { inline_states = {
         _start = function(kernel)
           local pid = kernel:fork()
           if pid == 0 then kernel:yield "dig" else kernel:sig_child(pid, "ended") end
         end,
-        dig = function() crunch() end,
+        dig = function() crunch "dig" end,
         ended = function() end,
       } }]], "POE_SLOW_MS=20")
     assert.equal(0, status)
-    assert_told("handler of 'dig'", err)
+    assert_told("", "dig", 1, err)
   end)
 
   it("is an option, and a switch that can be set and taken back", function()
     local script = [[
+      turns = 1
       poe.session.create { inline_states = {
         _start = function(kernel) kernel:yield "dig" end,
         dig = function(kernel)
-          crunch()
+          crunch "dig"
           poe.configure { slow_ms = false }
           kernel:yield "fine"
         end,
@@ -183,7 +243,7 @@ describe("poe --slow", function()
       } }]]
     local _, _, err = helper.run_poe(PRELUDE .. script,
       { interpreter = helper.POE .. " --slow=20" })
-    assert_told("handler of 'dig'", err)
+    assert_told("", "dig", 1, err)
     assert.error_matches(function() poe.configure { slow_ms = "x" } end,
       "configure: 'slow_ms' must be a number of milliseconds or false, got x")
     assert.error_matches(function() poe.configure { slow_ms = -1 } end, "got %-1")

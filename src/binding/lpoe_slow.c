@@ -7,8 +7,9 @@
  * every quarter of the limit.  Whoever has run too long it prods by a signal
  * to the kernel's own thread.  The signal's handler sets a hook, as lua.c does
  * for an interrupt, and the hook, now in Lua, prints the stack.  If it does
- * not come to run, Lua does not either: then the thread itself tells what it
- * knows.  Of each time that the kernel is held, one of the two tells.
+ * not come to run though the kernel's thread has run or slept, Lua does not
+ * either: then the thread itself tells what it knows.  Of each time that the
+ * kernel is held, one of the two tells.
  *
  * Holding begins with a handler that the kernel runs from its queue.  What
  * that one calls belongs to it; slices that it runs do not.
@@ -20,10 +21,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "lpoe.h"
 
 #define GRACE_NS 100000000 /* until a prodded handler counts as not in Lua */
+#define RUN_NS 10000000    /* of them on a processor, unless it sleeps */
 
 struct lpoe_slow {
   struct lpoe *P;
@@ -31,6 +34,7 @@ struct lpoe_slow {
   int signum;
   struct sigaction old_action;
   pthread_t thread, kernel;
+  pid_t kernel_id; /* what the system calls that thread */
   pthread_mutex_t lock;
   pthread_cond_t change; /* it is to stop */
   int is_alone; /* in the child of a fork the thread is missing */
@@ -151,6 +155,34 @@ static void tell_without_stack(struct lpoe_slow *s, int64_t now) {
           "no stack\n", line);
 }
 
+static int64_t kernel_cpu_ns(const struct lpoe_slow *s) {
+  clockid_t clock;
+  struct timespec t;
+  if (pthread_getcpuclockid(s->kernel, &clock) || clock_gettime(clock, &t) < 0)
+    return INT64_MAX;
+  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* Does the kernel's thread wait for a processor, or is it stopped?  Nobody
+ * can tell without /proc: then it sleeps. */
+static int is_ready(const struct lpoe_slow *s) {
+  char path[64], stat[128] = "";
+  snprintf(path, sizeof path, "/proc/self/task/%ld/stat", (long)s->kernel_id);
+  FILE *file = fopen(path, "re");
+  if (!file) return 0;
+  size_t n = fread(stat, 1, sizeof stat - 1, file);
+  fclose(file);
+  stat[n] = '\0';
+  const char *name_end = strrchr(stat, ')');
+  return name_end && strncmp(name_end, ") ", 2) == 0 &&
+         strchr("RTt", name_end[2]) != NULL;
+}
+
+/* On a busy machine it may not have come to run since it was prodded. */
+static int is_starved(const struct lpoe_slow *s, int64_t cpu_then_ns) {
+  return kernel_cpu_ns(s) - cpu_then_ns < RUN_NS && is_ready(s);
+}
+
 static void wait_a_little(struct lpoe_slow *s) {
   int64_t until = now_ns() + (s->limit_ns < 4000000 ? 1000000
                                                     : s->limit_ns / 4);
@@ -161,7 +193,8 @@ static void wait_a_little(struct lpoe_slow *s) {
 static void *watch(void *ud) {
   struct lpoe_slow *s = ud;
   unsigned seen = 0;
-  int64_t prodded_ns = 0; /* 0: not yet */
+  int64_t prodded_ns = 0; /* or last seen starved; 0: not prodded */
+  int64_t cpu_ns = 0;     /* of the kernel's thread, when it was prodded */
   pthread_mutex_lock(&s->lock);
   while (!s->is_stopping) {
     int64_t now = now_ns();
@@ -173,8 +206,13 @@ static void *watch(void *ud) {
       /* it is known, or in time */
     } else if (!prodded_ns) {
       prodded_ns = now;
+      cpu_ns = kernel_cpu_ns(s);
       pthread_kill(s->kernel, s->signum);
-    } else if (now - prodded_ns >= GRACE_NS) {
+    } else if (now - prodded_ns < GRACE_NS) {
+      /* the hook may come yet */
+    } else if (is_starved(s, cpu_ns)) {
+      prodded_ns = now;
+    } else {
       tell_without_stack(s, now);
     }
     wait_a_little(s);
@@ -183,11 +221,12 @@ static void *watch(void *ud) {
   return NULL;
 }
 
-/* Signals are for the other threads. */
+/* Signals are for the other threads.  Runs in the kernel's. */
 static int start_thread(struct lpoe_slow *s) {
   sigset_t all, old;
   sigfillset(&all);
   s->is_alone = 0;
+  s->kernel_id = gettid();
   pthread_sigmask(SIG_SETMASK, &all, &old);
   int err = pthread_create(&s->thread, NULL, watch, s);
   pthread_sigmask(SIG_SETMASK, &old, NULL);
