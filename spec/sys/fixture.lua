@@ -70,7 +70,8 @@ function fixture.close_kept()
   end
 end
 
-local function count()
+--- How many descriptors this process has open.
+function fixture.count_open()
   local n = 0
   for _ in lfs.dir("/proc/self/fd") do
     n = n + 1
@@ -80,13 +81,13 @@ end
 
 local counted
 
---- How many descriptors this process has open, without those of garbage: it
---- is collected, at some length, only when their number is not the last one.
+--- The same without those of garbage: it is collected, at some length, only
+--- when their number is not the last one.
 function fixture.count_fds()
-  if count() ~= counted then
+  if fixture.count_open() ~= counted then
     collectgarbage()
     collectgarbage()
-    counted = count()
+    counted = fixture.count_open()
   end
   return counted
 end

@@ -29,13 +29,12 @@ end
 ---@return string? code
 function ListenAccept.new(given)
   local core, checked = Base.core(ListenAccept, given)
-  local socket, message, code = Base.open(checked.handle)
-  if socket and not socket.accept then
-    if socket ~= checked.handle then socket:close() end
-    socket, message, code = nil, "ENOTSOCK: the handle is no socket", "ENOTSOCK"
-  end
   local ok
-  if socket then
+  local socket, message, code = Base.open(checked.handle)
+  if socket and socket ~= checked.handle then core:own(socket) end
+  if socket and not socket.accept then
+    message, code = "ENOTSOCK: the handle is no socket", "ENOTSOCK"
+  elseif socket then
     core.socket, core.on_client = socket, on_client
     ok, message, code = acceptor.start(core)
   end

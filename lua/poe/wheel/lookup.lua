@@ -68,11 +68,15 @@ function lookup.start(core, wanted, done)
   if not resolver then return done(core, nil, message, code) end
   core.resolver, core.told, core.sought = resolver, "", wanted
   core:own(resolver)
-  kernel:select_read(resolver, core:state("resolve", function()
+  local ok
+  ok, message, code = kernel:select_read(resolver, core:state("resolve", function()
     if not read(core) then return end
     finish(core)
     return done(core, parse(core, core.told))
   end))
+  if ok then return end
+  finish(core)
+  return done(core, nil, message, code)
 end
 
 --- Gives up what is under way.

@@ -184,18 +184,32 @@ local function limit(core)
   end
 end
 
+local function drop_socket(core)
+  local socket = core.socket
+  core.socket = nil
+  core:disown(socket)
+  socket:close()
+end
+
+--- The socket is the wheel's, if the loop can tell when it is connected.
+local function await_connection(core, socket)
+  core.socket = socket
+  core:own(socket)
+  local ok, message, code = kernel:select_write(socket, core.states.connect)
+  if ok then return socket end
+  drop_socket(core)
+  return nil, message, code, "connect"
+end
+
 local function try_next(core)
   while core.addresses[1] do
     local address = table.remove(core.addresses, 1)
     core.address = address
     local socket, message, code, step = open_remote(core, address)
     if socket then
-      core.socket = socket
-      core:own(socket)
-      limit(core)
-      kernel:select_write(socket, core.states.connect)
-      return
+      socket, message, code, step = await_connection(core, socket)
     end
+    if socket then return limit(core) end
     core.failure = { step, message, code }
   end
   return fail(core, table.unpack(core.failure))
@@ -203,12 +217,10 @@ end
 
 --- The last address has failed.
 local function give_up(core, message, code)
-  local socket, address = core.socket, core.address
+  local address = core.address
   message = ("%s: %s"):format(message, address.port
     and ("%s port %d"):format(address.host, address.port) or address.host)
-  core.socket = nil
-  core:disown(socket)
-  socket:close()
+  drop_socket(core)
   core.failure = { "connect", message, code }
   return try_next(core)
 end
