@@ -250,9 +250,12 @@ test-threads: module  ## what runs in threads, under the thread sanitizer
 	@$(MAKE) --no-print-directory SAN=thread BUILD=build/tsan host unit
 	@TSAN_OPTIONS=die_after_fork=0 sh .ci/test build/tsan unit threads
 
-valgrind: host unit  ## memcheck: C tests, examples, semantics
-	@TEST_TIMEOUT=7200 sh .ci/test $(BUILD) memcheck-unit memcheck-examples \
-	  memcheck-semantics
+# Without slabs: memcheck knows blocks of malloc.
+valgrind:  ## memcheck: C tests, examples, semantics
+	@$(MAKE) --no-print-directory BUILD=build/valgrind \
+	  OPT='-O1 -g -DPOE_NO_SLABS' host unit
+	@TEST_TIMEOUT=7200 sh .ci/test build/valgrind memcheck-unit \
+	  memcheck-examples memcheck-semantics
 
 test-gc: host module  ## the specs with the collector at its keenest
 	@sh .ci/test $(BUILD) busy-gc keen-gc

@@ -13,10 +13,14 @@ local sys = require "poe.sys"
 ---@class spec.helper
 local helper = {}
 
-local PATIENCE = tonumber(os.getenv "PATIENCE" or 30) -- seconds until a script counts as hung
+local USUAL = 30 -- seconds until a script counts as hung
 local MAX_FD = 63 -- beyond it no spec opens anything
 
 helper.POE = os.getenv "POE_BIN" or "build/bin/poe"
+
+--- What limits of time are multiplied by: PATIENCE in the environment is what a
+--- slow machine, or one under valgrind, has instead of the usual seconds.
+helper.SLOWNESS = math.max(tonumber(os.getenv "PATIENCE" or USUAL) / USUAL, 1)
 
 -- ---- nothing is left --------------------------------------------------------
 
@@ -262,7 +266,7 @@ end
 ---@field arguments? string for the script, as written in a shell
 ---@field environment? string such as "POE_TRACE_EVENTS=1"
 ---@field interpreter? string instead of the host: "lua5.4"
----@field patience? integer seconds
+---@field patience? integer seconds, times SLOWNESS
 
 local function quote(text)
   return "'" .. text:gsub("'", "'\\''") .. "'"
@@ -303,7 +307,8 @@ function helper.run_poe(script, options)
     write_file(base, script)
   end
   local command = ("exec timeout %d env %s %s %s %s >%s.out 2>%s.err </dev/null"):format(
-    options.patience or PATIENCE, options.environment or "",
+    math.ceil((options.patience or USUAL) * helper.SLOWNESS),
+    options.environment or "",
     interpreter(options), quote(path),
     options.arguments or "", base, base)
   local _, how, code = os.execute(command)
