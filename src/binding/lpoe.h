@@ -302,12 +302,14 @@ int lpoe_raise_from_run(struct lpoe *P, lua_State *L,
 void lpoe_combine(void *ud, struct poe_value *first,
                   const struct poe_value *second);
 
-/* ---- lpoe_session.c ------------------------------------------------------------- */
+/* ---- lpoe_session.c, lpoe_create.c ------------------------------------------- */
 
 /* Push the object of a session, or the kernel.  Raises. */
 void lpoe_push_session(struct lpoe *P, lua_State *L, const poe_session *s);
 /* The same by id, whether or not it has ended. */
 void lpoe_push_id(struct lpoe *P, lua_State *L, uint64_t id);
+/* The same, of the usual kind, with the kernel at an index. */
+void lpoe_push_object(lua_State *L, int kernel, uint64_t id);
 /* The id in a session object at index, or 0. */
 uint64_t lpoe_session_id(struct lpoe *P, lua_State *L, int index);
 /* Was the table at index once a session's object? */
@@ -393,21 +395,16 @@ void lpoe_destroyed(void *ud, const poe_session *s);
 
 /* ---- lpoe_option.c ---------------------------------------------------------- */
 
-/* Raises, in the name of `who`, if this is no value for the option. */
-void lpoe_option_check(lua_State *L, const char *who, const char *name,
-                       int value);
-/* POE's words for truth: 1 for "on" and such, -1 for "off"; 0: none of them. */
-int lpoe_option_is_truth(lua_State *L, int value);
-int lpoe_option_is_on(lua_State *L, int value);
-/* A value that was checked; to be applied before the next event.  True if it
-   is a list of topics. */
-int lpoe_option_set(struct lpoe *P, lua_State *L, uint32_t index,
-                     const char *name, int value);
+/* The method of session objects. */
+int lpoe_session_option(lua_State *L);
+/* Those in the table at an index, or nil: raise in the name of `who` if they
+   are not good; set them, to be applied before the first event. */
+void lpoe_options_check(lua_State *L, const char *who, int options);
+void lpoe_options_store(struct lpoe *P, lua_State *L, uint32_t slot,
+                        int options);
+void lpoe_option_forget(struct lpoe *P, uint32_t slot);
 /* 0, or -ENOMEM. */
 int lpoe_option_apply(struct lpoe *P, poe_session *s);
-/* Push what is no option, but a count; 0: it is another name. */
-int lpoe_option_push(struct lpoe *P, lua_State *L, const poe_session *s,
-                     const char *name);
 /* The switches, their values on top.  Raise. */
 void lpoe_max_events_switch(struct lpoe *P, lua_State *L);
 void lpoe_when_full_switch(struct lpoe *P, lua_State *L);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lpoe_option.c -- options of sessions that the kernel knows about: max_events
- * and when_full, and the switches of the same names; topics of trace and
- * assert.
+ * lpoe_option.c -- options of sessions, and the switches max_events and
+ * when_full.
  *
- * A session's are kept in its slot.  Options of create are there before the
- * session is: LPOE_PENDING says that they are to be told to the kernel before
- * the first handler, _start, runs.
+ * All that were set are in a table.  Those that mean something to the binding
+ * or the kernel are in the session's slot as well.  Options of create are there
+ * before the session is: LPOE_PENDING says that they are to be told to the
+ * kernel before the first handler, _start, runs.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -20,7 +20,8 @@ static const char *const policies[] = {[POE_REJECT] = "reject",
 
 /* ---- truth --------------------------------------------------------------------- */
 
-int lpoe_option_is_truth(lua_State *L, int value) {
+/* POE's words for truth: 1 for "on" and such, -1 for "off"; 0: none of them. */
+static int is_truth(lua_State *L, int value) {
   static const char *const words[] = {"on", "yes", "true", "off", "no",
                                       "false"};
   if (lua_type(L, value) != LUA_TSTRING) return 0;
@@ -29,9 +30,9 @@ int lpoe_option_is_truth(lua_State *L, int value) {
   return 0;
 }
 
-int lpoe_option_is_on(lua_State *L, int value) {
+static int is_on(lua_State *L, int value) {
   if (lua_isinteger(L, value)) return lua_tointeger(L, value) != 0;
-  return lua_toboolean(L, value) && lpoe_option_is_truth(L, value) >= 0;
+  return lua_toboolean(L, value) && is_truth(L, value) >= 0;
 }
 
 /* ---- values ------------------------------------------------------------------- */
@@ -134,11 +135,11 @@ static unsigned topics_of(lua_State *L, const char *who, const char *option,
   *is_list = 1;
   if (lua_istable(L, value))
     return topics_in_table(L, who, option, value, topic_of);
-  if (lua_type(L, value) == LUA_TSTRING && !lpoe_option_is_truth(L, value))
+  if (lua_type(L, value) == LUA_TSTRING && !is_truth(L, value))
     return topics_in_text(L, who, option, lua_tostring(L, value), topic_of);
   *is_list = 0;
   /* POE: trace alone is one line for each event, see lpoe_dispatch.c. */
-  return !is_trace && lpoe_option_is_on(L, value) ? topic_of("default") : 0;
+  return !is_trace && is_on(L, value) ? topic_of("default") : 0;
 }
 
 static int has_topics(const char *name) {
@@ -147,8 +148,9 @@ static int has_topics(const char *name) {
 
 /* ---- of a session ---------------------------------------------------------------- */
 
-void lpoe_option_check(lua_State *L, const char *who, const char *name,
-                       int value) {
+/* Raises, in the name of `who`, if this is no value for the option. */
+static void check_option(lua_State *L, const char *who, const char *name,
+                         int value) {
   if (strcmp(name, "max_events") == 0) check_max(L, who, value);
   if (strcmp(name, "when_full") == 0) check_policy(L, who, value);
   int is_list;
@@ -182,8 +184,9 @@ static int set_topics(struct lpoe *P, lua_State *L, uint32_t index,
   return is_list;
 }
 
-int lpoe_option_set(struct lpoe *P, lua_State *L, uint32_t index,
-                    const char *name, int value) {
+/* What the kernel knows about.  True if the value is a list of topics. */
+static int set_special(struct lpoe *P, lua_State *L, uint32_t index,
+                       const char *name, int value) {
   struct lpoe_slot *slot;
   if (has_topics(name)) return set_topics(P, L, index, name, value);
   if (strcmp(name, "max_events") == 0) {
@@ -194,6 +197,62 @@ int lpoe_option_set(struct lpoe *P, lua_State *L, uint32_t index,
     open_slot(P, index)->when_full = (uint8_t)to_policy(L, value);
   }
   return 0;
+}
+
+static int flag_of(const char *name) {
+  if (strcmp(name, "trace") == 0) return LPOE_OPT_TRACE;
+  if (strcmp(name, "debug") == 0) return LPOE_OPT_DEBUG;
+  if (strcmp(name, "default") == 0) return LPOE_OPT_DEFAULT;
+  return 0;
+}
+
+/* POE's words for truth become booleans, in place. */
+static void canonical(lua_State *L, int index) {
+  int truth = is_truth(L, index);
+  if (!truth) return;
+  lua_pushboolean(L, truth > 0);
+  lua_replace(L, index);
+}
+
+/* Push the table of the options of a session, or nil. */
+static int push_table(lua_State *L, uint32_t slot) {
+  lpoe_push_kernel(L);
+  lua_getiuservalue(L, -1, LPOE_UV_OPTIONS);
+  int type = lua_rawgeti(L, -1, (lua_Integer)slot + 1);
+  lua_replace(L, -3);
+  lua_pop(L, 1);
+  return type;
+}
+
+/* The same, there is one. */
+static void need_table(lua_State *L, uint32_t slot) {
+  if (push_table(L, slot) != LUA_TNIL) return;
+  lua_pop(L, 1);
+  lua_newtable(L);
+  lpoe_push_kernel(L);
+  lua_getiuservalue(L, -1, LPOE_UV_OPTIONS);
+  lua_pushvalue(L, -3);
+  lua_rawseti(L, -2, (lua_Integer)slot + 1);
+  lua_pop(L, 2);
+}
+
+/* [name, value] on top, checked, are taken; to be applied before the next
+   event. */
+static void store_option(struct lpoe *P, lua_State *L, uint32_t index) {
+  int value = lua_gettop(L), name = value - 1;
+  canonical(L, value);
+  need_table(L, index);
+  lua_pushvalue(L, name);
+  lua_pushvalue(L, value);
+  lua_rawset(L, -3);
+  int is_list = set_special(P, L, index, lua_tostring(L, name), value);
+  int flag = flag_of(lua_tostring(L, name));
+  struct lpoe_slot *slot = &P->slot[index];
+  slot->flags = (uint8_t)(!is_list && is_on(L, value)
+                              ? slot->flags | flag
+                              : slot->flags & ~flag);
+  slot->flags |= LPOE_OPTIONS;
+  lua_settop(L, name - 1);
 }
 
 int lpoe_option_apply(struct lpoe *P, poe_session *s) {
@@ -207,11 +266,70 @@ int lpoe_option_apply(struct lpoe *P, poe_session *s) {
   return err == -ENOMEM ? err : 0;
 }
 
-int lpoe_option_push(struct lpoe *P, lua_State *L, const poe_session *s,
-                     const char *name) {
-  if (strcmp(name, "dropped_events") != 0) return 0;
-  lua_pushinteger(L, (lua_Integer)poe_session_dropped(P->k, s));
+/* Push the value of the one whose name is at an index. */
+static void push_option(struct lpoe *P, lua_State *L, const poe_session *s,
+                        int name) {
+  if (strcmp(lua_tostring(L, name), "dropped_events") == 0) {
+    lua_pushinteger(L, (lua_Integer)poe_session_dropped(P->k, s));
+  } else if (push_table(L, lpoe_slot_of(s)) != LUA_TNIL) {
+    lua_pushvalue(L, name);
+    lua_rawget(L, -2);
+    lua_replace(L, -2);
+  }
+}
+
+int lpoe_session_option(lua_State *L) {
+  struct lpoe *P = lpoe_upvalue(L);
+  uint64_t id = lpoe_check_self(L);
+  poe_session *s = poe_session_find(P->k, id);
+  luaL_checktype(L, 2, LUA_TSTRING);
+  if (!s)
+    return lpoe_fail(P, L, ESRCH, POE_ASSERT_DATA, "session %I has ended",
+                     (LUAI_UACINT)id);
+  int is_set = lua_gettop(L) >= 3;
+  lua_settop(L, 3);
+  if (is_set) check_option(L, "option", lua_tostring(L, 2), 3);
+  push_option(P, L, s, 2);
+  if (is_set) { /* [.., old] */
+    lua_pushvalue(L, 2);
+    lua_pushvalue(L, 3);
+    store_option(P, L, lpoe_slot_of(s));
+    if (lpoe_option_apply(P, s)) return luaL_error(L, "not enough memory");
+  }
   return 1;
+}
+
+void lpoe_option_forget(struct lpoe *P, uint32_t slot) {
+  lua_State *A = P->aux;
+  lua_getiuservalue(A, LPOE_AT_KERNEL, LPOE_UV_OPTIONS);
+  lua_pushnil(A);
+  lua_rawseti(A, -2, (lua_Integer)slot + 1);
+  lua_pop(A, 1);
+}
+
+/* ---- of create ------------------------------------------------------------------- */
+
+void lpoe_options_check(lua_State *L, const char *who, int options) {
+  if (lua_isnil(L, options)) return;
+  lua_pushnil(L);
+  while (lua_next(L, options)) {
+    if (lua_type(L, -2) != LUA_TSTRING)
+      luaL_error(L, "%s: names of options must be strings, got a %s", who,
+                 luaL_typename(L, -2));
+    check_option(L, who, lua_tostring(L, -2), lua_gettop(L));
+    lua_pop(L, 1);
+  }
+}
+
+void lpoe_options_store(struct lpoe *P, lua_State *L, uint32_t slot,
+                        int options) {
+  if (lua_isnil(L, options)) return;
+  lua_pushnil(L);
+  while (lua_next(L, options)) {
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    store_option(P, L, slot);
+  }
 }
 
 /* ---- of all sessions ---------------------------------------------------------------- */
