@@ -5,7 +5,7 @@ local fixture = require "spec.sys.fixture"
 local sys = require "poe.sys"
 
 local eventually, keep = fixture.eventually, fixture.keep
-local PATIENCE = 60 -- seconds, after which an example is given up
+local PATIENCE = tonumber(os.getenv "PATIENCE" or 60) -- seconds, after which an example is given up
 
 local host = os.getenv "POE_BIN" or "build/bin/poe"
 local RUNNERS = { ["the host"] = host }

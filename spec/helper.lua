@@ -326,6 +326,17 @@ function helper.run_virtual(script, options)
   return helper.run_poe(script, copy)
 end
 
+--- What a script has before it that calls `waits_for_ever` as soon as nothing
+--- will happen any more: SIGALRM ends it, some time later.  The status is WAITED.
+helper.WAITS = [[
+
+  local function waits_for_ever()
+    io.stdout:flush()
+    os.execute(("(sleep 0.2; kill -ALRM %d) &"):format(require "poe.sys".getpid()))
+  end
+]]
+helper.WAITED = 128 + 14
+
 --- The script ran to its end, wrote this and nothing on stderr.
 function helper.assert_prints(expected, script, options)
   local status, out, err = helper.run_poe(script, options)

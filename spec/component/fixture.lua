@@ -8,7 +8,7 @@ local sys = require "poe.sys"
 ---@class spec.component.fixture
 local fixture = {}
 
-local PATIENCE = 20 -- seconds until a scenario counts as hung
+local PATIENCE = tonumber(os.getenv "PATIENCE" or 20) -- until a scenario counts as hung
 
 --- Adds lines "name(arg, arg)" to itself.
 ---@class spec.component.log

@@ -5,7 +5,7 @@ local assert = require "luassert"
 ---@class spec.host.fixture
 local fixture = {}
 
-local PATIENCE = 20 -- seconds until a run counts as hung
+local PATIENCE = tonumber(os.getenv "PATIENCE" or 20) -- seconds until a run counts as hung
 
 local function pwd()
   local pipe <close> = assert(io.popen "pwd")

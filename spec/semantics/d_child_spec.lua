@@ -46,7 +46,7 @@ describe("D. Child processes", function()
     t:session("b", {
       _start = function(kernel)
         kernel:sig("CHLD", "blanket", "extra")
-        kernel:delay("d", 1)
+        kernel:delay("d", 100) -- keeps it until then
       end,
       blanket = function(kernel, _, signal, which, status, extra)
         t:say("b ", signal, " ", name(which), " ", status, " ", extra, " ",

@@ -70,21 +70,20 @@ describe("G. Reference counts", function()
   end)
 
   it("88 keeps the kernel from going idle (G02_refcount_hangs_kernel)", function()
-    local status, out = helper.run_poe([[
+    local status, out = helper.run_poe(helper.WAITS .. [[
       local poe = require "poe"
       poe.session.create {
         inline_states = {
           _start = function(kernel)
             kernel:refcount_increment(kernel.session:ID(), "t")
             print "started"
-            io.stdout:flush()
+            waits_for_ever()
           end,
           _stop = function() print "stopped" end,
         },
       }
-      poe.run()
-    ]], { patience = 1 })
-    assert.equal(124, status)
+      poe.run()]])
+    assert.equal(helper.WAITED, status)
     assert.equal("started\n", out)
   end)
 
@@ -105,21 +104,20 @@ describe("G. Reference counts", function()
   end)
 
   it("89 leaves a tag below zero, which holds the kernel (G03_refcount_negative)", function()
-    local status, out = helper.run_poe([[
+    local status, out = helper.run_poe(helper.WAITS .. [[
       local poe = require "poe"
       poe.session.create {
         inline_states = {
           _start = function(kernel)
             print(kernel:refcount_decrement(kernel.session:ID(), "t"))
-            io.stdout:flush()
             kernel:alias_set "a"
+            waits_for_ever()
           end,
           _stop = function() print "stopped" end,
         },
       }
-      poe.run()
-    ]], { patience = 1 })
-    assert.equal(124, status)
+      poe.run()]])
+    assert.equal(helper.WAITED, status)
     assert.equal("-1\n", out)
   end)
 

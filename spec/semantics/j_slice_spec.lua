@@ -234,16 +234,20 @@ describe("J. Slices", function()
     assert.equal(0, kernel:get_event_count())
     assert.is_nil((kernel:get_next_event_time()))
     local before = poe.time()
-    t:session("a", {
+    local session = t:session("a", {
       _start = function()
-        kernel:delay("d", 0.01)
+        kernel:delay("d", 100)
       end,
       d = true,
+      no_longer = function()
+        kernel:delay "d"
+      end,
     })
     kernel:run_one_timeslice()
     assert.equal(1, kernel:get_event_count())
     local due = kernel:get_next_event_time()
-    assert.is_true(due >= before + 0.01 and due < poe.time() + 0.011)
+    assert.is_true(due >= before + 100 and due < poe.time() + 100.001)
+    kernel:post(session, "no_longer")
     t:run()
     assert.equal(0, kernel:get_event_count())
     assert.equal("uv", (kernel:poe_kernel_loop()))

@@ -17,7 +17,7 @@ local strain = dofile "spec/strain/strain.lua"
 
 local POE = os.getenv "POE_BIN" or "build/bin/poe"
 local STRACE = "strace -y -E ASAN_OPTIONS=detect_leaks=0"
-local PATIENCE = 10 -- seconds until a run counts as hung
+local PATIENCE = tonumber(os.getenv "PATIENCE" or 10) -- seconds until a run counts as hung
 local LOOPS = { "uv", "poll", "select" }
 
 local SCRIPTS = {

@@ -5,7 +5,9 @@ local poe = require "poe"
 ---@class spec.wheel.fixture
 local fixture = {}
 
-local PATIENCE = 10 -- seconds until a scenario counts as hung
+-- Seconds without an event, after which a scenario counts as hung.
+local PATIENCE = tonumber(os.getenv "PATIENCE" or 10)
+local MOST = 20 -- times that, whatever happens meanwhile
 
 --- Runs a session with these states and waits for its end. Every event named in
 --- `recorded` is written to the log as "name(arg, arg)", then goes to the state of
@@ -14,7 +16,7 @@ local PATIENCE = 10 -- seconds until a scenario counts as hung
 ---@param states table<string, function>
 ---@return string[] log
 function fixture.run(recorded, states)
-  local log, inline = {}, {}
+  local log, inline, seen, spent = {}, {}, 0, 0
   for name, handler in pairs(states) do inline[name] = handler end
   for _, name in ipairs(recorded) do
     inline[name] = function(kernel, heap, ...)
@@ -29,7 +31,14 @@ function fixture.run(recorded, states)
     kernel:delay("_hung", PATIENCE)
     start(kernel, heap, ...)
   end
-  inline._hung = function() error("hung after " .. table.concat(log, " ")) end
+  inline._hung = function(kernel)
+    spent = spent + 1
+    if #log == seen or spent == MOST then
+      error("hung after " .. table.concat(log, " ", math.max(1, #log - 20)))
+    end
+    seen = #log
+    kernel:delay("_hung", PATIENCE)
+  end
   poe.session.create { inline_states = inline }
   poe.run()
   return log

@@ -107,21 +107,28 @@ describe("ReadLine", function()
     it("writes when nothing is typed for a while if that is wanted", function()
       run({ given = { put_mode = "idle", idle_time = 0.1 } }, function(self, wheel)
         wheel:get "> "
+        local typed = poe.monotime()
         self:type "a"
         self:sees "> a|"
-        local typed = poe.monotime()
         wheel:put("one", "two")
         self:sees "one\ntwo\n> a|"
-        assert.is_true(poe.monotime() - typed > 0.05)
-        wheel:put "three"
-        assert.is_true(poe.monotime() - typed > 0.05)
+        assert.is_true(poe.monotime() - typed >= 0.1)
+        wheel:put "three" -- that while is over
         self:sees "one\ntwo\nthree\n> a|"
+      end)
+    end)
+
+    it("writes at the end of the line, too, what waits for such a while", function()
+      run({ given = { put_mode = "idle", idle_time = 1000 } }, function(self, wheel)
+        wheel:get "> "
+        self:type "a"
+        self:sees "> a|"
+        wheel:put "one"
         self:type "b"
-        self:sees "one\ntwo\nthree\n> ab|"
-        wheel:put "four"
+        self:sees "> ab|"
         self:type "\r"
         self:gets "line(ab, nil)"
-        self:sees "one\ntwo\nthree\n> ab\nfour\n|"
+        self:sees "> ab\none\n|"
       end)
     end)
 

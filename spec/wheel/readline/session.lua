@@ -7,7 +7,7 @@ local assert = require "luassert"
 local poe = require "poe"
 local sys = require "poe.sys"
 
-local PATIENCE = 10 -- seconds
+local PATIENCE = tonumber(os.getenv "PATIENCE" or 10) -- seconds
 
 ---@class spec.readline
 ---@field wheel poe.wheel.readline
