@@ -14,10 +14,19 @@
 
 /* ---- dispatch ------------------------------------------------------------------------ */
 
+/* What is given directly comes alone. */
 static int is_plain(const struct poe_dispatch *d) {
+  if (d->direct) return 1;
   for (unsigned i = 0; i < d->nleads; i++)
     if (d->leads[i].kind != POE_LEAD_INT) return 0;
   return !lpoe_is_packed(d->args) && !lpoe_is_packed(d->extra);
+}
+
+static int take_direct(lua_State *co, struct lpoe_direct *direct) {
+  int n = direct->nargs;
+  lua_xmove(direct->L, co, n);
+  direct->nargs = 0;
+  return n;
 }
 
 /* Straight: the function on top, kernel, heap, arguments; nothing allocates. */
@@ -26,6 +35,7 @@ static int push_straight(struct lpoe *P, lua_State *co, uint32_t slot,
   lua_pushvalue(co, LPOE_AT_KERNEL);
   lua_rawgeti(co, LPOE_AT_HEAPS, (lua_Integer)slot + 1);
   int n = 2;
+  if (d->direct) return n + take_direct(co, d->direct);
   if (d->handle)
     n += lpoe_push_parked(P, co, LPOE_AT_VALUES, lpoe_payload(d->handle), 0);
   for (unsigned i = 0; i < d->nleads; i++, n++)
@@ -105,8 +115,7 @@ static enum poe_outcome go_careful(struct lpoe *P, lua_State *co,
       drop_arguments(P, d);
       return lpoe_failed(P, co, d, "too many arguments", result);
     }
-    lua_xmove(direct->L, co, n);
-    direct->nargs = 0;
+    take_direct(co, direct);
   }
   const struct poe_frame *outer = P->default_frame;
   if (is_default) P->default_frame = d->frame;
@@ -131,13 +140,7 @@ static enum poe_outcome go_straight(struct lpoe *P, lua_State *co,
     drop_arguments(P, d);
     return lpoe_failed(P, co, d, "not enough memory", result);
   }
-  int n = push_straight(P, co, slot, d);
-  if (direct) {
-    n += direct->nargs;
-    lua_xmove(direct->L, co, direct->nargs);
-    direct->nargs = 0;
-  }
-  return resume(P, co, n, d, result);
+  return resume(P, co, push_straight(P, co, slot, d), d, result);
 }
 
 static void trace_option(struct lpoe *P, const struct poe_frame *f) {
