@@ -110,6 +110,19 @@ describe("poe", function()
         poe(script))
     end)
 
+    it("collects as lua does", function()
+      for _, arguments in ipairs { [["x"]], [["step", {}]], "true",
+        [["incremental", 100, {}]], [["count", {}]], "nil", "", [["stop"]],
+        [["generational"]] } do
+        local script = (" -e 'print(type(collectgarbage(%s)))'"):format(arguments)
+        local function said_by(program)
+          local result = shell(program .. script)
+          return result.out .. result.err:gsub("^[^:]*:", ""):match "^[^\n]*"
+        end
+        assert.equal(said_by(os.getenv "LUA" or "lua5.4"), said_by "$POE")
+      end
+    end)
+
     it("gives memory back when it is used no longer", function()
       local before, during, after = poe([[-e '
         local function resident()

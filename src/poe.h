@@ -236,6 +236,8 @@ typedef struct poe_slabs poe_slabs;
 poe_slabs *poe_slabs_new(void); /* NULL: no memory */
 /* What was allocated is to be freed before. */
 void poe_slabs_free(poe_slabs *m);
+/* What is kept for the next burst goes back to the system now. */
+void poe_slabs_trim(poe_slabs *m);
 /* A poe_alloc_fn, and a lua_Alloc; blocks are aligned to 8 bytes. */
 void *poe_slabs_alloc(void *slabs, void *p, size_t osize, size_t nsize);
 
@@ -465,8 +467,9 @@ int poe_timer_readjust(poe_kernel *k, int64_t id, int64_t delay_ns,
 int poe_alias_set(poe_kernel *k, poe_name *name);
 int poe_alias_remove(poe_kernel *k, poe_name *name);
 poe_session *poe_alias_find(poe_kernel *k, const poe_name *name);
-/* The i-th alias of the session in the order set; NULL past the last. */
-const poe_name *poe_alias_at(const poe_session *s, size_t i);
+/* A session's aliases in the order set; NULL past the last. */
+const poe_name *poe_alias_first(const poe_session *s);
+const poe_name *poe_alias_next(const poe_kernel *k, const poe_name *alias);
 
 /* ---- external references ---------------------------------------------- */
 

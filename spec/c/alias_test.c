@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* alias_test.c -- aliases: one session for each, as many as one likes. */
+#include <string.h>
+
 #include "fake_host.h"
 #include "internal.h"
 
@@ -39,11 +41,44 @@ TEST(aliases_are_listed_in_the_order_set) {
   host_open();
   start(1);
   as(1, set_two);
-  ASSERT_PTR_EQ(poe_alias_at(by(1), 0), nm("x"));
-  ASSERT_PTR_EQ(poe_alias_at(by(1), 1), nm("y"));
-  ASSERT_TRUE(!poe_alias_at(by(1), 2));
+  ASSERT_PTR_EQ(poe_alias_first(by(1)), nm("x"));
+  ASSERT_PTR_EQ(poe_alias_next(host.k, nm("x")), nm("y"));
+  ASSERT_TRUE(!poe_alias_next(host.k, nm("y")));
   as(1, drop_x);
-  ASSERT_PTR_EQ(poe_alias_at(by(1), 0), nm("y"));
+  ASSERT_PTR_EQ(poe_alias_first(by(1)), nm("y"));
+  poe_kernel_stop(host.k);
+  end();
+}
+
+static const char *const many[] = {"a", "b", "c", "d", "e", "f"};
+enum { MANY = sizeof many / sizeof *many };
+
+/* A random one is set, or removed, and then is the last, or none. */
+static void change_many(void) {
+  const char *order[MANY];
+  size_t n = 0;
+  for (int round = 0; round < 3000; round++) {
+    const char *name = many[test_below(MANY)];
+    size_t i = 0;
+    while (i < n && order[i] != name) i++;
+    if (i == n) {
+      ASSERT_EQ(poe_alias_set(host.k, nm(name)), 0);
+      order[n++] = name;
+    } else {
+      ASSERT_EQ(poe_alias_remove(host.k, nm(name)), 0);
+      memmove(&order[i], &order[i + 1], (--n - i) * sizeof *order);
+    }
+    const poe_name *alias = poe_alias_first(by(1));
+    for (i = 0; i < n; i++, alias = poe_alias_next(host.k, alias))
+      ASSERT_PTR_EQ(alias, nm(order[i]));
+    ASSERT_TRUE(!alias);
+  }
+}
+
+TEST(aliases_come_and_go_at_any_place) {
+  host_open();
+  start(1);
+  as(1, change_many);
   poe_kernel_stop(host.k);
   end();
 }

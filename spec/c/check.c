@@ -108,13 +108,21 @@ static size_t count_owned(const poe_session *s, enum poe__owned_kind kind) {
   return n;
 }
 
+static size_t count_aliases(const poe_kernel *k, const poe_session *s) {
+  const poe_name *name = poe_alias_first(s);
+  size_t n = 0;
+  for (; name; name = poe_alias_next(k, name), n++)
+    ASSERT_PTR_EQ(name->session, s);
+  return n;
+}
+
 /* The reasons why it lives, as internal.h lists them. */
 static void check_session(poe_kernel *k, struct all *all,
                           const struct tally *t) {
   const poe_session *s = t->session;
   size_t tags = count_owned(s, POE__OWNED_TAG);
   size_t pids = count_owned(s, POE__OWNED_CHILD);
-  size_t aliases = length(s->aliases);
+  size_t aliases = count_aliases(k, s);
   size_t refs = (size_t)(t->to > 0) + (t->from > 0) + length(s->children) +
                 aliases + pids + model_tags_held(poe__id(s)) +
                 model_fds_watched(poe__id(s));

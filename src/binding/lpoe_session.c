@@ -138,7 +138,7 @@ static int session_tostring(lua_State *L) {
   struct lpoe *P = lua_touserdata(L, lua_upvalueindex(1));
   uint64_t id = lpoe_check_self(L);
   poe_session *s = P->k ? poe_session_find(P->k, id) : NULL;
-  const poe_name *alias = s ? poe_alias_at(s, 0) : NULL;
+  const poe_name *alias = s ? poe_alias_first(s) : NULL;
   if (alias)
     lua_pushfstring(L, "session %I \"%s\"", (LUAI_UACINT)id,
                     poe_name_text(alias, NULL));

@@ -254,7 +254,7 @@ static void note(struct lpoe_slow *s, const struct poe_frame *f, int is_new) {
   s->turn += is_new != 0;
   if (f) {
     s->session = poe_session_id(f->session);
-    copy(s->alias, sizeof s->alias, poe_alias_at(f->session, 0));
+    copy(s->alias, sizeof s->alias, poe_alias_first(f->session));
     copy(s->event, sizeof s->event, f->event);
   }
   pthread_mutex_unlock(&s->lock);

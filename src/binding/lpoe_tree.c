@@ -65,16 +65,20 @@ static int compare_texts(const void *a, const void *b) {
 /* The session's aliases as strings, as many as it still has by then: making
    strings may run finalizers, and these may end it. */
 static int push_aliases(struct lpoe *P, lua_State *L, uint64_t id) {
-  const poe_name *alias;
+  const poe_session *s = lpoe_find_again(P, id);
+  const poe_name *alias = s ? poe_alias_first(s) : NULL;
   int n = 0;
-  for (;; n++) {
-    const poe_session *s = lpoe_find_again(P, id);
-    if (!s || !(alias = poe_alias_at(s, (size_t)n))) return n;
-    luaL_checkstack(L, 2, "too many aliases");
+  for (; alias; n++) {
     size_t len;
     const char *text = poe_name_text(alias, &len);
-    lua_pushlstring(L, text, len);
+    luaL_checkstack(L, 2, "too many aliases");
+    text = lua_pushlstring(L, text, len);
+    alias = poe_name_find(P->k, text, len);
+    s = lpoe_find_again(P, id);
+    if (!alias || !s || poe_alias_find(P->k, alias) != s) return n + 1;
+    alias = poe_alias_next(P->k, alias);
   }
+  return n;
 }
 
 static int kernel_alias_list(lua_State *L) {

@@ -17,6 +17,8 @@ int luaopen_poe_http(lua_State *L); /* where llhttp is */
 /* NULL: no memory.  One at a time. */
 lua_State *host_open_state(void);
 void host_close_state(lua_State *L);
+/* collectgarbage() gives memory back to the system.  Raises. */
+void host_trim_when_collected(lua_State *L);
 
 /* At the end of the process the standard files block again if they do now; if
    not all of the output could be written, the status is 1. */

@@ -47,6 +47,7 @@ static void open_early_libs(lua_State *L) {
     luaL_requiref(L, lib->name, lib->func, 1);
     lua_pop(L, 1);
   }
+  host_trim_when_collected(L);
 }
 
 /* open_package(noenv) -> whether the environment is to be ignored, as one is

@@ -42,6 +42,30 @@ static int panic(lua_State *L) {
   return 0;
 }
 
+/* The collectgarbage of Lua, the first upvalue; when it has collected all there
+   is, what was so freed goes back to the system. */
+static int collect(lua_State *L) {
+  static const char *const options[] = {
+      "collect", "incremental", "generational", "step",      "setpause",
+      "setstepmul", "stop",     "restart",      "isrunning", "count", NULL};
+  static const int numbers[] = {0, 3, 2, 1, 1, 1, 0, 0, 0, 0};
+  int option = luaL_checkoption(L, 1, "collect", options);
+  /* Wrong ones are blamed on this function, which has a name. */
+  for (int i = 0; i < numbers[option]; i++) luaL_optinteger(L, i + 2, 0);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+  if (option == 0) poe_slabs_trim(slabs);
+  return lua_gettop(L);
+}
+
+void host_trim_when_collected(lua_State *L) {
+  if (slabs == NULL) return;
+  lua_getglobal(L, "collectgarbage");
+  lua_pushcclosure(L, collect, 1);
+  lua_setglobal(L, "collectgarbage");
+}
+
 lua_State *host_open_state(void) {
   warnings.is_on = warnings.goes_on = 0;
   slabs = poe_slabs_new();

@@ -12,13 +12,34 @@
 
 #include "internal.h"
 
-static poe_name *name_at(struct poe__list *node) {
-  return POE__ITEM(node, poe_name, node);
+static void link_last(poe_kernel *k, poe_session *s, poe_name *name) {
+  poe_name *first = s->aliases;
+  if (!first) {
+    s->aliases = name;
+    name->prev = name->next = name->id;
+    return;
+  }
+  name->prev = first->prev;
+  name->next = first->id;
+  poe__name_at(k, first->prev)->next = name->id;
+  first->prev = name->id;
+}
+
+/* NULL behind the last. */
+static poe_name *next_of(const poe_kernel *k, const poe_name *name) {
+  poe_name *next = poe__name_at(k, name->next);
+  return next == name->session->aliases ? NULL : next;
+}
+
+static void unlink_name(poe_kernel *k, poe_session *s, poe_name *name) {
+  if (s->aliases == name) s->aliases = next_of(k, name);
+  poe__name_at(k, name->prev)->next = name->next;
+  poe__name_at(k, name->next)->prev = name->prev;
 }
 
 static void drop(poe_kernel *k, poe_name *name) {
   poe_session *s = name->session;
-  poe__ring_remove(&s->aliases, &name->node);
+  unlink_name(k, s, name);
   name->session = NULL;
   k->aliases--;
   poe_name_unref(k, name);
@@ -26,7 +47,7 @@ static void drop(poe_kernel *k, poe_name *name) {
 }
 
 void poe__alias_clear_session(poe_kernel *k, poe_session *s) {
-  while (s->aliases) drop(k, name_at(s->aliases));
+  while (s->aliases) drop(k, s->aliases);
 }
 
 int poe_alias_set(poe_kernel *k, poe_name *name) {
@@ -36,7 +57,7 @@ int poe_alias_set(poe_kernel *k, poe_name *name) {
   if (!poe__session_can_own(s)) return -ESRCH;
   poe_name_ref(name);
   name->session = s;
-  poe__ring_push(&s->aliases, &name->node);
+  link_last(k, s, name);
   k->aliases++;
   poe__session_ref(k, s);
   if (k->trace & POE__WHY) poe__made(k, name, (struct poe_origin){NULL, 0});
@@ -55,15 +76,14 @@ poe_session *poe_alias_find(poe_kernel *k, const poe_name *name) {
   return name->session;
 }
 
-const poe_name *poe_alias_at(const poe_session *s, size_t i) {
-  POE__EACH_IN(n, s->aliases)
-    if (i-- == 0) return name_at(n);
-  return NULL;
+const poe_name *poe_alias_first(const poe_session *s) { return s->aliases; }
+
+const poe_name *poe_alias_next(const poe_kernel *k, const poe_name *alias) {
+  return next_of(k, alias);
 }
 
-void poe__alias_why(poe_session *s, struct poe__asking *a) {
-  POE__EACH_IN(n, s->aliases) {
-    const poe_name *name = name_at(n);
+void poe__alias_why(poe_kernel *k, poe_session *s, struct poe__asking *a) {
+  for (const poe_name *name = s->aliases; name; name = next_of(k, name)) {
     struct poe_reason r = {.kind = POE_BY_ALIAS, .session = s, .name = name};
     poe__why_tell(a, name, &r);
   }

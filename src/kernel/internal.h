@@ -43,8 +43,8 @@
 
 struct poe_name {
   struct poe__link link;
-  poe_session *session;  /* whose alias it is, or NULL; see alias.c */
-  struct poe__list node; /* then in session->aliases */
+  poe_session *session; /* whose alias it is, or NULL; see alias.c... */
+  uint32_t prev, next;  /* ...and then, by id, the session's others */
   uint32_t refs;
   uint32_t id; /* index in k->names.by_id, used again after the name is gone */
   uint32_t len;
@@ -80,7 +80,7 @@ struct poe_session {
   poe_session *parent;
   struct poe__list *children, sibling;
   struct poe__list idle;     /* in k->idle or in a sweep, while refs is 0 */
-  struct poe__list *aliases; /* in the order set */
+  poe_name *aliases;         /* the first set */
   struct poe__list *owned;   /* struct poe__owned of every kind */
 };
 
@@ -521,7 +521,7 @@ void poe__why_tell(struct poe__asking *a, const void *thing,
                    struct poe_reason *r);
 /* Each file tells of what it keeps for a session; of an owned thing, its. */
 void poe__timer_why(poe_kernel *k, poe_session *s, struct poe__asking *a);
-void poe__alias_why(poe_session *s, struct poe__asking *a);
+void poe__alias_why(poe_kernel *k, poe_session *s, struct poe__asking *a);
 void poe__select_why(poe_kernel *k, struct poe__owned *o,
                      struct poe__asking *a);
 void poe__signal_why(poe_kernel *k, struct poe__owned *o,

@@ -93,7 +93,7 @@ void poe_kernel_free(poe_kernel *k) {
   poe__name_fini(k);
   poe__driver_fini(k);
   poe__loop_close(k);
-  poe__slabs_fini(&k->own);
+  poe_slabs_trim(&k->own);
   poe_kernel proto = {.alloc = k->alloc, .alloc_ud = k->alloc_ud};
   poe__free(&proto, k, sizeof *k);
 }

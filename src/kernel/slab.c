@@ -3,8 +3,9 @@
  * slab.c -- slabs; see slab.h.
  *
  * Invariant: a class lists its slabs that have room, the emptied ones apart
- * from the last; those are spare, one for every SPARE_OF in use, and so is what
- * a collector frees and allocates again not mapped each time.
+ * from the last.  Those are spare, SPARES and one in SPARE_OF of all: a fresh
+ * page costs more than what is done with it, and a collector that lets a heap
+ * grow by a fifth before it frees that much finds all of it again.
  */
 #include "slab.h"
 
@@ -27,7 +28,8 @@
 #define SLAB_SIZE ((size_t)64 * 1024)
 /* Blocks of 64 bytes and its multiples fill whole cache lines. */
 #define LINE 64u
-#define SPARE_OF 16
+#define SPARES 16
+#define SPARE_OF 4
 
 /* At the start of its own pages, which are aligned to their size. */
 struct poe__slab {
@@ -154,7 +156,7 @@ static void retire(struct poe_slabs *m, struct poe__slab *slab) {
   slab->next = m->spare;
   m->spare = slab;
   m->spares++;
-  while (m->spares > m->slabs / SPARE_OF && unmap_spare(m)) continue;
+  while (m->spares > SPARES + m->slabs / SPARE_OF && unmap_spare(m)) continue;
 }
 
 static int has_room(const struct poe__slab *slab, size_t size) {
@@ -247,11 +249,13 @@ void *poe__slabs_zeros(struct poe_slabs *m, size_t size) {
   return p;
 }
 
-void poe__slabs_fini(struct poe_slabs *m) {
+/* The one of a class that has no block, if any, is its first. */
+void poe_slabs_trim(poe_slabs *m) {
   for (size_t i = 0; i < POE__SLAB_CLASSES; i++) {
     struct poe__list *class = &m->class[i];
-    while (class->next && !poe__list_empty(class))
-      retire(m, POE__ITEM(class->next, struct poe__slab, node));
+    if (!class->next || poe__list_empty(class)) continue;
+    struct poe__slab *slab = POE__ITEM(class->next, struct poe__slab, node);
+    if (slab->live == 0) retire(m, slab);
   }
   while (m->spare && unmap_spare(m)) continue;
 }
@@ -261,7 +265,7 @@ void poe__slabs_fini(struct poe_slabs *m) {
 poe_slabs *poe_slabs_new(void) { return calloc(1, sizeof(poe_slabs)); }
 
 void poe_slabs_free(poe_slabs *m) {
-  if (m) poe__slabs_fini(m);
+  if (m) poe_slabs_trim(m);
   free(m);
 }
 

@@ -41,7 +41,5 @@ void *poe__slabs_zeros(struct poe_slabs *m, size_t size);
 void *poe__slabs_pages(struct poe_slabs *m, size_t size);
 void poe__slabs_pages_free(struct poe_slabs *m, void *p, size_t size);
 void poe__slabs_set_budget(struct poe_slabs *m, struct poe_budget *budget);
-/* Gives back the slabs that nothing lies in. */
-void poe__slabs_fini(struct poe_slabs *m);
 
 #endif

@@ -111,7 +111,7 @@ void poe_log(poe_kernel *k, const char *format, ...) {
 }
 
 const char *poe_session_label(const poe_session *s, char *buf, size_t size) {
-  const poe_name *alias = poe_alias_at(s, 0);
+  const poe_name *alias = s->aliases;
   if (s->flags & POE__IS_ROOT)
     snprintf(buf, size, "the kernel");
   else if (alias)

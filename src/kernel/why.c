@@ -278,7 +278,7 @@ static void ask_session(struct poe__asking *a, poe_session *s) {
   ask_owned(a, s, POE__OWNED_TAG);
   ask_posts(a, s, 1);
   ask_children(a, s);
-  poe__alias_why(s, a);
+  poe__alias_why(a->k, s, a);
 }
 
 /* Parents first, siblings oldest first. */
