@@ -129,6 +129,7 @@ static void uv_ignore_fd(poe_loop *l, int fd) {
   l->by_fd[fd] = NULL;
   poe__list_remove(&p->fresh);
   poe__uv_suspect(p);
+  l->is_closing = 1;
   uv_close((uv_handle_t *)&p->uv, on_poll_closed);
 }
 
@@ -163,6 +164,7 @@ static void uv_ignore_signal(poe_loop *l, int signum) {
   struct catcher *c = l->by_signal[signum];
   if (!c) return;
   l->by_signal[signum] = NULL;
+  l->is_closing = 1;
   uv_close((uv_handle_t *)&c->uv, on_signal_closed);
 }
 
@@ -170,7 +172,10 @@ static void uv_ignore_signal(poe_loop *l, int signum) {
 
 /* Over before libuv began to wait, if the process had lost the processor:
    without the stop it would then wait for whatever comes next. */
-static void on_timer(uv_timer_t *timer) { uv_stop(timer->loop); }
+static void on_timer(uv_timer_t *timer) {
+  POE__ITEM(timer, struct poe_loop, timer)->is_over = 1;
+  uv_stop(timer->loop);
+}
 
 static void block(poe_loop *l, int64_t ns) {
   struct pollfd p = {uv_backend_fd(&l->uv), POLLIN, 0};
@@ -178,11 +183,22 @@ static void block(poe_loop *l, int64_t ns) {
   ppoll(&p, 1, ns < 0 ? NULL : &t, NULL);
 }
 
-static void wait_coarsely(poe_loop *l, int64_t ns) {
+/* What is left to wait: nothing, unless it was the timer that ended this. */
+static int64_t wait_coarsely(poe_loop *l, int64_t ns) {
+  int64_t till = (int64_t)uv_hrtime() + ns;
+  l->is_over = 0;
   uv_update_time(&l->uv);
   uv_timer_start(&l->timer, on_timer, (uint64_t)(ns / 1000000) - 1, 0);
   uv_run(&l->uv, UV_RUN_ONCE);
   uv_timer_stop(&l->timer);
+  return l->is_over && !l->recorded ? till - (int64_t)uv_hrtime() : 0;
+}
+
+static void wait_finely(poe_loop *l, int64_t ns) {
+  uv_run(&l->uv, UV_RUN_NOWAIT);
+  if (l->recorded) return;
+  block(l, ns);
+  uv_run(&l->uv, UV_RUN_NOWAIT);
 }
 
 /* libuv does not return while there is nothing but a ghost. */
@@ -195,24 +211,30 @@ static int wait_warily(poe_loop *l, int64_t ns) {
   return poe__uv_exorcise(l);
 }
 
+/* libuv does not wait in a uv_run that closes handles. */
+static void close_handles(poe_loop *l) {
+  l->is_closing = 0;
+  uv_run(&l->uv, UV_RUN_NOWAIT);
+}
+
 static int uv_wait(poe_loop *l, int64_t ns) {
   l->recorded = l->is_stale = 0;
   check_fresh(l);
   if (l->recorded) ns = 0;
   if (l->is_wary) return wait_warily(l, ns);
+  if (l->is_closing) {
+    close_handles(l);
+    if (l->recorded || ns == 0) return 0;
+  }
   if (ns == 0) {
     uv_run(&l->uv, UV_RUN_NOWAIT);
   } else if (!uv_loop_alive(&l->uv)) {
     block(l, ns);
   } else if (ns < 0) {
     uv_run(&l->uv, UV_RUN_ONCE);
-  } else if (ns >= FINE_NS) {
-    wait_coarsely(l, ns);
   } else {
-    uv_run(&l->uv, UV_RUN_NOWAIT);
-    if (l->recorded) return 0;
-    block(l, ns);
-    uv_run(&l->uv, UV_RUN_NOWAIT);
+    if (ns >= FINE_NS) ns = wait_coarsely(l, ns);
+    if (ns > 0) wait_finely(l, ns);
   }
   return 0;
 }

@@ -39,6 +39,8 @@ struct poe_loop {
   struct poe__list fresh;
   struct catcher *by_signal[POE__SIGNALS];
   int recorded;   /* something in this wait */
+  int is_over;    /* the timer has ended this wait */
+  int is_closing; /* libuv closes handles in the next uv_run */
   int is_stale;   /* libuv registers in uv_run what was begun before */
   int is_wary;    /* there may be ghosts ... */
   uint64_t wary_ns; /* ... since then, by uv_hrtime */
