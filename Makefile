@@ -251,11 +251,11 @@ test-threads: module  ## what runs in threads, under the thread sanitizer
 	@TSAN_OPTIONS=die_after_fork=0 sh .ci/test build/tsan unit threads
 
 # Without slabs: memcheck knows blocks of malloc.
-valgrind:  ## memcheck: C tests, examples, semantics
+valgrind:  ## memcheck: C tests, examples, specs of kernel and poe.sys
 	@$(MAKE) --no-print-directory BUILD=build/valgrind \
 	  OPT='-O1 -g -DPOE_NO_SLABS' host unit
 	@TEST_TIMEOUT=7200 sh .ci/test build/valgrind memcheck-unit \
-	  memcheck-examples memcheck-semantics
+	  memcheck-examples memcheck-specs
 
 test-gc: host module  ## the specs with the collector at its keenest
 	@sh .ci/test $(BUILD) busy-gc keen-gc

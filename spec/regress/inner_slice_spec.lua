@@ -29,7 +29,9 @@ describe("run_one_timeslice within a handler", function()
     local seen = {}
     poe.session.create {
       inline_states = {
-        _start = function(kernel) kernel:delay("outer", 0.001) end,
+        _start = function(kernel) kernel:yield "before" end,
+        -- What follows the session's making is queued: a slice would not wait.
+        before = function(kernel) kernel:yield "outer" end,
         outer = function(kernel)
           kernel:delay("inner", 0.005)
           kernel:run_one_timeslice()
