@@ -161,6 +161,40 @@ describe("The states of thousands of sessions", function()
   end)
 end)
 
+describe("A session made like the one before, which has ended", function()
+  before_each(helper.begin)
+  after_each(helper.finish)
+
+  it("has states of its own, in the place of the other's or not", function()
+    local function make(text, handler)
+      return poe.session.create { heap = text, inline_states = {
+        _start = start, act = act, leave = leave, event = handler } }
+    end
+    local one, other = answer "one", answer "other"
+    local keeper, ended, again
+    poe.session.create { inline_states = {
+      _start = function()
+        keeper = make("keeps the names", other)
+        ended = make("ends", one)
+        kernel:call(ended, "leave")
+        helper.later(kernel, "later")
+      end,
+      later = function()
+        assert.equal("ESRCH", (select(3, kernel:call(ended, "event"))))
+        again = make("again", one)
+        collectgarbage()
+        local last = make("last", other)
+        assert.equal("one", (kernel:call(again, "event")))
+        assert.equal("other", (kernel:call(last, "event")))
+        for _, session in ipairs { keeper, again, last } do
+          kernel:call(session, "leave")
+        end
+      end,
+    } }
+    poe.run()
+  end)
+end)
+
 describe("A session that sets a state while finalizers run", function()
   before_each(helper.begin)
   after_each(function()
