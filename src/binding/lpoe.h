@@ -207,6 +207,8 @@ void lpoe_name_gone(void *ud, const poe_name *name);
 /* A name with one reference for the caller.  Raises. */
 poe_name *lpoe_check_name(struct lpoe *P, lua_State *L, int arg,
                           const char *what);
+/* The name at an index, if there is one. */
+poe_name *lpoe_find_name(struct lpoe *P, lua_State *L, int arg);
 /* An event's name, arguments and origin, on their way into the kernel. */
 struct lpoe_message {
   poe_name *event;

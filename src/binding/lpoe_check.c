@@ -28,18 +28,31 @@ static poe_name *look_up(struct lpoe *P, lua_State *L, int arg,
   return name;
 }
 
+static struct lpoe_recent *place_of(struct lpoe *P, const void *string) {
+  return &P->recent[(uintptr_t)string >> 5 & (LPOE_RECENT - 1)];
+}
+
 /* One reference of the name at a positive index; NULL: it is no string, or
    there is no memory. */
 static poe_name *get_name(struct lpoe *P, lua_State *L, int arg) {
   const void *string = lua_topointer(L, arg);
-  struct lpoe_recent *recent =
-      &P->recent[(uintptr_t)string >> 5 & (LPOE_RECENT - 1)];
+  struct lpoe_recent *recent = place_of(P, string);
   if (recent->string == string && recent->name) {
     poe_name_ref(recent->name);
     return recent->name;
   }
   if (lua_type(L, arg) != LUA_TSTRING) return NULL;
   return look_up(P, L, arg, recent);
+}
+
+poe_name *lpoe_find_name(struct lpoe *P, lua_State *L, int arg) {
+  const void *string = lua_topointer(L, arg);
+  const struct lpoe_recent *recent = place_of(P, string);
+  if (recent->string == string && recent->name) return recent->name;
+  if (lua_type(L, arg) != LUA_TSTRING) return NULL;
+  size_t len;
+  const char *text = lua_tolstring(L, arg, &len);
+  return poe_name_find(P->k, text, len);
 }
 
 static void no_name(lua_State *L, int arg, const char *what) {

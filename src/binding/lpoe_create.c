@@ -134,20 +134,23 @@ static int push_args(lua_State *L) {
   return (int)n;
 }
 
-static int start(struct lpoe *P, lua_State *L, uint32_t slot, int nargs) {
-  uint64_t id;
-  struct lpoe_direct direct = {L, nargs, 0};
-  int err = poe_session_start(P->k, slot, lpoe_origin(P, L), &direct, &id);
-  if (!err) {
-    lpoe_push_object(L, lua_upvalueindex(1), id);
-    return 1;
-  }
-  empty_slot(P, slot);
+static int raise_unborn(struct lpoe *P, lua_State *L, int err) {
   if (err == -POE_EDEEP)
     return luaL_error(L, "sessions are created too deep within each other");
   if (err == -POE_ELOOP) return lpoe_loop_raise(P, L);
   if (err == -ENOMEM) return luaL_error(L, "not enough memory");
   return luaL_error(L, "cannot create a session: %s", strerror(-err));
+}
+
+/* The ID of the slot's session.  Raises. */
+static uint64_t start(struct lpoe *P, lua_State *L, uint32_t slot, int nargs) {
+  uint64_t id;
+  struct lpoe_direct direct = {L, nargs, 0};
+  int err = poe_session_start(P->k, slot, lpoe_origin(P, L), &direct, &id);
+  if (!err) return id;
+  empty_slot(P, slot);
+  raise_unborn(P, L, err);
+  return 0;
 }
 
 /* What is wrong with the states, as an error of the caller's line. */
@@ -176,7 +179,10 @@ int lpoe_session_create(lua_State *L) {
     return raise_at_caller(L);
   }
   lpoe_options_store(P, L, slot, AT_OPTIONS);
-  return start(P, L, slot, nargs);
+  uint64_t id = start(P, L, slot, nargs);
+  if (lpoe_results(P, L) == 0) return 0;
+  lpoe_push_object(L, lua_upvalueindex(1), id);
+  return 1;
 }
 
 static int kernel_session_create(lua_State *L) {

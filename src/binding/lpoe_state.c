@@ -80,7 +80,6 @@ static void remove_table(struct lpoe *P, uint32_t index) {
 
 void lpoe_drop_states(struct lpoe *P, uint32_t slot) {
   uint32_t index = P->slot[slot].states;
-  P->slot[slot].states = 0;
   if (!index || --P->states[index].users) return;
   if (index == P->model) P->model_size = 0;
   remove_table(P, index);
@@ -281,16 +280,9 @@ static int build_states(lua_State *L) {
 
 /* ---- create: sharing ------------------------------------------------------------------ */
 
-static poe_name *name_at(struct lpoe *P, lua_State *L, int key) {
-  size_t len;
-  if (lua_type(L, key) != LUA_TSTRING) return NULL;
-  const char *text = lua_tolstring(L, key, &len);
-  return poe_name_find(P->k, text, len);
-}
-
 /* [.., name, handler]: as in these states? */
 static int is_same(struct lpoe *P, lua_State *L, int states) {
-  const poe_name *name = name_at(P, L, -2);
+  const poe_name *name = lpoe_find_name(P, L, -2);
   if (!name) return 0;
   lua_rawgeti(L, states, poe_name_id(name));
   int is = lua_rawequal(L, -1, -2);
@@ -301,8 +293,9 @@ static int is_same(struct lpoe *P, lua_State *L, int states) {
 /* Are these inline_states just what the session created last has?  Runs no
    finalizers, so that it stays. */
 static int is_like_model(struct lpoe *P, lua_State *L, int group) {
-  int n = 0, top = lua_gettop(L), states = top + 1;
-  push_table(L, P->model);
+  int n = 0, top = lua_gettop(L), states = top + 2;
+  lua_getiuservalue(L, lua_upvalueindex(1), LPOE_UV_STATES);
+  lua_rawgeti(L, -1, P->model);
   lua_pushnil(L);
   while (lua_next(L, group) && is_same(P, L, states)) {
     n++;

@@ -8,10 +8,16 @@
 
 #include "lpoe.h"
 
+/* With one reference for the caller.  It is not among P->recent: few aliases
+   are given twice. */
 static poe_name *check_alias(struct lpoe *P, lua_State *L) {
+  size_t len;
   if (lua_type(L, 2) != LUA_TSTRING) luaL_typeerror(L, 2, "alias");
-  luaL_argcheck(L, lua_rawlen(L, 2) > 0, 2, "the empty string is no alias");
-  return lpoe_check_name(P, L, 2, "alias");
+  const char *text = lua_tolstring(L, 2, &len);
+  luaL_argcheck(L, len > 0, 2, "the empty string is no alias");
+  poe_name *alias = poe_name_get(P->k, text, len);
+  if (!alias) luaL_error(L, "not enough memory");
+  return alias;
 }
 
 static int alias_failed(struct lpoe *P, lua_State *L, int err) {
