@@ -308,15 +308,6 @@ for where, runner in pairs(RUNNERS) do
       end
     end
 
-    --- How long the server has run, in ns, if it waits for something.
-    local function time_when_asleep()
-      local process = ("/proc/%d/"):format(pid)
-      local stat <close> = io.open(process .. "stat")
-      local schedstat <close> = io.open(process .. "schedstat")
-      local time = schedstat:read "n"
-      return stat:read("a"):match "%) (%a)" == "S" and time or nil
-    end
-
     --- How much of a file the server reads for one who takes nothing: where it is
     --- when it has slept all the time between two looks.
     local function most_read()
@@ -325,7 +316,7 @@ for where, runner in pairs(RUNNERS) do
       local before, now, at
       repeat
         shell "sleep 0.02"
-        before, at, now = now, position "/huge", time_when_asleep()
+        before, at, now = now, position "/huge", fixture.time_when_asleep(pid)
       until at and now and now == before
       return at
     end

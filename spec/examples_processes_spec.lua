@@ -136,12 +136,11 @@ for where, runner in pairs(RUNNERS) do
       end
 
       --- Waits until the file at `path`, which is there, is followed: it looks for
-      --- the end more than once before it rests there.
+      --- the end more than once before it waits there.
       local function wait_until_followed()
-        local size, seen = lfs.attributes(path, "size"), 0
+        local size = lfs.attributes(path, "size")
         fixture.wait_until(function()
-          seen = position() == size and seen + 1 or 0
-          return seen == 3
+          return fixture.time_when_asleep(pid) and position() == size
         end)
       end
 

@@ -101,6 +101,16 @@ function fixture.interpreter()
   return arg[i]
 end
 
+--- How long a process has run, in ns, if it waits for something just now; the
+--- same twice: it has waited all the time.
+---@return integer?
+function fixture.time_when_asleep(pid)
+  local stat <close> = io.open(("/proc/%d/stat"):format(pid))
+  local schedstat <close> = io.open(("/proc/%d/schedstat"):format(pid))
+  local time = schedstat and schedstat:read "n"
+  return stat and stat:read("a"):match "%) (%a)" == "S" and time or nil
+end
+
 local function quote(text)
   return "'" .. text:gsub("'", "'\\''") .. "'"
 end
