@@ -81,10 +81,13 @@ describe("poe.loop.glib", function()
           session {
             _start = function() kernel:delay("due", 0.005) end,
             due = function() print "due" end,
-            _stop = function() print "the session has ended" end,
+            _stop = function()
+              print "the session has ended"
+              program.quit()
+            end,
           }
         end)
-        program.run(100)
+        program.run()
         print "back in the program"
       ]])
     end)
@@ -207,10 +210,15 @@ describe("poe.loop.glib", function()
     local status, out, err = run [[
       session {
         _start = function() kernel:delay("oops", 0.005) end,
-        oops = function() error "oops" end,
+        oops = function()
+          program.later(5, function()
+            print "GLib goes on"
+            program.quit()
+          end)
+          error "oops"
+        end,
       }
-      program.later(30, function() print "GLib goes on" end)
-      program.run(60)
+      program.run()
     ]]
     assert.equal("GLib goes on\n", out)
     assert.truthy(err:find "^poe: event loop 'glib': [^\n]+: oops\n")
@@ -301,7 +309,8 @@ describe("poe.loop.glib", function()
       poe.run()
       require("poe.core").close()
       program.unref(object)
-      program.run(5)
+      program.later(5, program.quit)
+      program.run()
       print "still there"
     ]])
   end)

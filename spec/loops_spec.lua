@@ -334,11 +334,12 @@ describe("event loops", function()
       helper.assert_prints("late\ntrue", DELAY, make_bridge("idle", ""))
     end)
 
+    -- Unless it has come already: on a busy machine, now and then.
     it("are told the time", function()
-      local status, out = helper.run_poe(DELAY, make_bridge("timed", [[
+      local bridge = make_bridge("timed", [[
         local function tell(name)
           Bridge[name] = function(_, seconds)
-            assert(not seconds or seconds > 0 and seconds <= 0.01)
+            assert(not seconds or seconds >= 0 and seconds <= 0.01)
             io.write(name, "\n")
             Bridge[name] = function() end
           end
@@ -346,8 +347,14 @@ describe("event loops", function()
         tell "loop_resume_time_watcher"
         tell "loop_reset_time_watcher"
         tell "loop_halt"
-      ]]))
-      assert.equal(0, status)
+      ]])
+      local status, out
+      for _ = 1, 20 do
+        status, out = helper.run_poe(DELAY, bridge)
+        assert.equal(0, status)
+        assert.matches("late\nloop_halt\ntrue\n$", out)
+        if out:find "^loop_resume.*loop_reset" then break end
+      end
       assert.equal("loop_resume_time_watcher\nloop_reset_time_watcher\n"
         .. "late\nloop_halt\ntrue\n", out)
     end)

@@ -89,6 +89,14 @@ function steps.wait(peer, seconds)
   return true
 end
 
+--- Goes on when it is so.
+steps["until"] = function(peer, is_so)
+  if is_so() then return true end
+  poe.kernel:delay("go_on", 0.001)
+  peer.is_waiting = true
+  return false
+end
+
 local function go_on(_, peer)
   peer.is_waiting = false
   while not peer.is_waiting do

@@ -45,17 +45,20 @@ static gboolean nothing(gpointer data) {
   return G_SOURCE_REMOVE;
 }
 
-static gboolean quit(gpointer loop) {
-  g_main_loop_quit(loop);
-  return G_SOURCE_REMOVE;
-}
+static GMainLoop *loop; /* of the program, while it runs */
 
-/* run(ms): the program runs its loop, for so long */
+/* run(): the program runs its loop, until quit() */
 static int module_run(lua_State *L) {
-  GMainLoop *loop = g_main_loop_new(NULL, FALSE);
-  g_timeout_add((guint)luaL_checkinteger(L, 1), quit, loop);
+  (void)L;
+  loop = g_main_loop_new(NULL, FALSE);
   g_main_loop_run(loop);
   g_main_loop_unref(loop);
+  return 0;
+}
+
+static int module_quit(lua_State *L) {
+  (void)L;
+  g_main_loop_quit(loop);
   return 0;
 }
 
@@ -99,6 +102,7 @@ static int module_destroy(lua_State *L) {
 
 static const luaL_Reg functions[] = {{"later", module_later},
                                      {"run", module_run},
+                                     {"quit", module_quit},
                                      {"turns", module_turns},
                                      {"object", module_object},
                                      {"unref", module_unref},

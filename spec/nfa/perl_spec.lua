@@ -45,8 +45,8 @@ POE::Session->create(inline_states => {
       three => {
         begin => note(sub { my ($m, $k) = @_;
           POE::Session->create(inline_states => {
-            _start => sub { $_[KERNEL]->delay(later => 0.05) },
-            later => sub {}, _stop => sub { print "child stops\n" } });
+            _start => sub { $_[KERNEL]->alias_set("child") },
+            gained => sub { $_[KERNEL]->alias_remove("child") }, _stop => sub { print "child stops\n" } });
           $m->option(immediate => 1);
           $m->goto_state("four", "begin");
           print "now ", $m->get_current_state, "\n" }),
@@ -62,7 +62,8 @@ POE::Session->create(inline_states => {
     $m->goto_state("one", "begin", 1, undef);
     print "in ", $m->get_current_state, "\n";
   },
-  _child => sub { print "parent: $_[ARG0]\n" },
+  _child => sub { print "parent: $_[ARG0]\n";
+    $_[KERNEL]->post("child", "gained") if $_[ARG0] eq "gain" },
   _stop => sub { print "parent stops\n" },
 });
 POE::Kernel->run;
@@ -121,8 +122,9 @@ poe.session.create { inline_states = {
       three = {
         begin = note(function(m)
           poe.session.create { inline_states = {
-            _start = function(k) k:delay("later", 0.05) end,
-            later = function() end, _stop = function() print "child stops" end } }
+            _start = function(k) k:alias_set "child" end,
+            gained = function(k) k:alias_remove "child" end,
+            _stop = function() print "child stops" end } }
           m:option("immediate", true)
           m:goto_state("four", "begin")
           print("now " .. m:get_current_state())
@@ -142,7 +144,10 @@ poe.session.create { inline_states = {
     m:goto_state("one", "begin", 1, nil)
     print("in " .. m:get_current_state())
   end,
-  _child = function(_, _, what) print("parent: " .. what) end,
+  _child = function(kernel, _, what)
+    print("parent: " .. what)
+    if what == "gain" then kernel:post("child", "gained") end
+  end,
   _stop = function() print "parent stops" end,
 } }
 poe.run()

@@ -67,7 +67,8 @@ local ERRORS = {
   ppoll = { any = { "EINTR", "ENOMEM" } },
   pselect6 = { any = { "EINTR", "ENOMEM" } },
   read = { any = STREAM_READ, file = { "EIO", "EINTR" },
-    pipe = { "EAGAIN", "EINTR" }, blocking = { "EINTR" }, signal = { "EINTR" } },
+    pipe = { "EAGAIN", "EINTR" }, blocking = { "EINTR" }, signal = { "EINTR" },
+    terminal = { "EAGAIN", "EINTR" } },
   recvfrom = { any = STREAM_READ },
   sendto = { any = { "EAGAIN", "ENOBUFS", "ECONNREFUSED", "EPIPE" } },
   setsockopt = { any = { "ENOMEM" } },
@@ -77,7 +78,8 @@ local ERRORS = {
   wait4 = { any = { "EINTR" } },
   waitid = { any = { "EINTR" } },
   write = { any = { "EAGAIN", "EPIPE", "EINTR" }, file = { "ENOSPC", "EIO" },
-    pipe = { "EAGAIN", "EINTR" }, blocking = { "EINTR" }, signal = { "EINTR" } },
+    pipe = { "EAGAIN", "EINTR" }, blocking = { "EINTR" }, signal = { "EINTR" },
+    terminal = { "EAGAIN", "EINTR" } },
 }
 
 if strain.is_sanitized() then -- memory is the sanitizer's, which does not live without
@@ -131,6 +133,7 @@ end
 --- What kind of call it is. Pipes that block are only read when there is
 --- something, and only libuv has them: they guard its signal handlers. Its pipe
 --- of signals, records of 16 bytes, is not full before it holds 65,536 of them.
+--- EIO is the end of a terminal: nobody writes any more.
 local function kind_of(call, rest, blocking)
   if call == "epoll_ctl" then
     return rest:find "EPOLL_CTL_ADD" and "add" or "other"
@@ -141,6 +144,9 @@ local function kind_of(call, rest, blocking)
   local what = rest:match "^%d+<(.-)>," or ""
   if what:find "^pipe" then
     return blocking[what] and "blocking" or rest:find ", 16%) += " and "signal" or "pipe"
+  end
+  if what:find "^/dev/pt" then
+    return "terminal"
   end
   return what:find "^/" and "file" or "any"
 end

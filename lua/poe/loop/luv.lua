@@ -13,8 +13,6 @@ local FOREVER = 3600 * 1000 -- milliseconds; then the loop is turned again
 ---@class poe.loop.luv
 local Luv = {}
 
-local function nothing() end
-
 function Luv:loop_initialize(_, ready, caught)
   self.ready, self.caught = ready, caught
   self.timer = assert(uv.new_timer())
@@ -41,14 +39,16 @@ end
 -- ---- waiting ----------------------------------------------------------------
 
 --- libuv counts in milliseconds, and returns at once when no handle is active;
---- our timer is then the one that is.
+--- our timer is then the one that is. It may be due before libuv begins to wait,
+--- if the process had lost the processor: without the stop libuv would then wait
+--- for whatever comes next.
 function Luv:loop_do_timeslice(seconds)
   if seconds == 0 then
     uv.run "nowait"
     return
   end
   uv.update_time()
-  self.timer:start(seconds and math.ceil(seconds * 1000) or FOREVER, 0, nothing)
+  self.timer:start(seconds and math.ceil(seconds * 1000) or FOREVER, 0, uv.stop)
   uv.run "once"
   self.timer:stop()
 end

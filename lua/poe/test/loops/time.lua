@@ -46,12 +46,13 @@ test("alarms can be moved and removed", function(poe)
   local came = {}
   create {
     _start = function(kernel)
-      local moved = kernel:delay_set("due", 0.01, "moved")
+      local now = poe.time()
+      local moved = kernel:alarm_set("due", now + 0.01, "moved")
       local removed = kernel:delay_set("due", 0.02, "removed")
-      kernel:delay_set("due", 0.03, "kept")
+      kernel:alarm_set("due", now + 0.03, "kept")
       kernel:delay("named", 0.01, 1)
-      kernel:delay("named", 0.06, 2)
-      kernel:delay_adjust(moved, 0.05)
+      kernel:alarm("named", now + 0.06, 2)
+      kernel:alarm_adjust(moved, 0.04)
       kernel:alarm_remove(removed)
     end,
     due = add(came),
