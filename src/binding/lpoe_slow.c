@@ -190,31 +190,41 @@ static void wait_a_little(struct lpoe_slow *s) {
   pthread_cond_timedwait(&s->change, &s->lock, &t);
 }
 
+/* What the watcher remembers of the handler that runs. */
+struct sight {
+  unsigned seen;      /* its turn */
+  int64_t prodded_ns; /* or last seen starved; 0: not prodded */
+  int64_t cpu_ns;     /* of the kernel's thread, when it was prodded */
+};
+
+static void look(struct lpoe_slow *s, struct sight *e) {
+  int64_t now = now_ns();
+  if (!s->is_busy || s->turn != e->seen) {
+    e->seen = s->turn;
+    s->since_ns = now;
+    e->prodded_ns = 0;
+    return;
+  }
+  if (s->told == e->seen || now - s->since_ns < s->limit_ns) return;
+  if (!e->prodded_ns) {
+    e->prodded_ns = now;
+    e->cpu_ns = kernel_cpu_ns(s);
+    pthread_kill(s->kernel, s->signum);
+    return;
+  }
+  if (now - e->prodded_ns < GRACE_NS) return; /* the hook may come yet */
+  if (is_starved(s, e->cpu_ns))
+    e->prodded_ns = now;
+  else
+    tell_without_stack(s, now);
+}
+
 static void *watch(void *ud) {
   struct lpoe_slow *s = ud;
-  unsigned seen = 0;
-  int64_t prodded_ns = 0; /* or last seen starved; 0: not prodded */
-  int64_t cpu_ns = 0;     /* of the kernel's thread, when it was prodded */
+  struct sight e = {0};
   pthread_mutex_lock(&s->lock);
   while (!s->is_stopping) {
-    int64_t now = now_ns();
-    if (!s->is_busy || s->turn != seen) {
-      seen = s->turn;
-      s->since_ns = now;
-      prodded_ns = 0;
-    } else if (s->told == seen || now - s->since_ns < s->limit_ns) {
-      /* it is known, or in time */
-    } else if (!prodded_ns) {
-      prodded_ns = now;
-      cpu_ns = kernel_cpu_ns(s);
-      pthread_kill(s->kernel, s->signum);
-    } else if (now - prodded_ns < GRACE_NS) {
-      /* the hook may come yet */
-    } else if (is_starved(s, cpu_ns)) {
-      prodded_ns = now;
-    } else {
-      tell_without_stack(s, now);
-    }
+    look(s, &e);
     wait_a_little(s);
   }
   pthread_mutex_unlock(&s->lock);
