@@ -21,7 +21,10 @@ describe("J. Slices", function()
   it("109 a slice is false at the end (J06_run_one_timeslice)", function()
     t:session("a", {
       _start = function()
-        kernel:delay("d", 0.01)
+        kernel:yield("x", 2)
+      end,
+      x = function(_, _, left)
+        if left > 0 then kernel:yield("x", left - 1) else kernel:delay("d", 0.01) end
       end,
       d = true,
     })
@@ -33,6 +36,9 @@ describe("J. Slices", function()
     assert.is_false(kernel:run_one_timeslice())
     t:expect [[
       a._start <- KERNEL
+      a.x <- a (2)
+      a.x <- a (1)
+      a.x <- a (0)
       a.d <- a
       a._stop <- KERNEL]]
   end)
