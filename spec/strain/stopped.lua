@@ -21,10 +21,11 @@ local Stopper = [[kill -STOP %d && sleep %.3f; kill -CONT %d]]
 local function set(kernel)
   for i = 1, TIMERS do
     local seconds = i / TIMERS * (STOPPED + 2 * LEAD)
+    local due = poe.monotime() + seconds -- read first: it may be less than so early
     if i % 2 == 0 then
-      kernel:delay_add("fire", seconds, i, poe.monotime() + seconds)
+      kernel:delay_add("fire", seconds, i, due)
     else
-      kernel:alarm_add("fire", poe.time() + seconds, i, poe.monotime() + seconds)
+      kernel:alarm_add("fire", poe.time() + seconds, i, due)
     end
   end
 end
