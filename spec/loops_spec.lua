@@ -505,13 +505,17 @@ describe("event loops", function()
       helper.assert_prints("false\ttrue", [[
         local uv = require "luv"
         local poe = require "poe"
-        uv.new_timer():start(1, 0, function()
-          local ok, message = pcall(poe.run)
-          print(ok, message:find "running already" ~= nil)
-        end)
         poe.session.create { inline_states = {
-          _start = function(kernel) kernel:delay("late", 0.03) end,
-          late = function() end,
+          _start = function(kernel)
+            local post = kernel.session:postback "done"
+            uv.new_timer():start(1, 0, function()
+              local ok, message = pcall(poe.run)
+              print(ok, message:find "running already" ~= nil)
+              post()
+              post:close()
+            end)
+          end,
+          done = function() end,
         } }
         poe.run()
       ]])
