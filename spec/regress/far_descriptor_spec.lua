@@ -1,10 +1,12 @@
 -- A descriptor that the loop cannot watch, with select(2) one from 1024 on: a
 -- SocketFactory ignored it, so that nobody was told how connecting went, and its
--- socket stayed open; a ListenAccept left its duplicate open.
+-- socket stayed open; a ListenAccept left its duplicate open; a ReadWrite that was
+-- told later which event it has for input said nothing, and nothing came.
 
 local helper = require "spec.helper"
 
 local SCRIPT = [[
+  local ReadWrite = require "poe.wheel.readwrite"
   local ListenAccept = require "poe.wheel.listenaccept"
   local SocketFactory = require "poe.wheel.socketfactory"
   local fixture = require "spec.sys.fixture"
@@ -18,6 +20,7 @@ local SCRIPT = [[
     poe.session.create { inline_states = states }
     poe.run()
   end
+  local reader, near = sys.pipe()
   run(function() end) -- the loop's own descriptors come first
 
   local held = {}
@@ -45,14 +48,22 @@ local SCRIPT = [[
     print(select(3, ListenAccept.new { handle = listener:fileno(),
       accept_event = "accepted" }))
   end)
-  print(fixture.count_open() - before)
+  local far, writer = sys.pipe()
+  run(function(_, heap)
+    heap.wheel = ReadWrite.new { input_handle = far, output_handle = near,
+      error_event = "failed" }
+    heap.wheel:event { input_event = "got" }
+  end, { failed = tell, got = tell })
+  writer:close()
+  reader:close() -- it and `near` were open before
+  print(fixture.count_open() + 2 - before)
 ]]
 
 describe("A wheel whose descriptor the loop cannot watch", function()
   it("tells of it, and leaves nothing open", function()
     helper.assert_prints(
       "failed\tconnect\tEMFILE\nfailed\tresolve\tEMFILE\nfailed\taccept\tEMFILE\n" ..
-      "EMFILE\n0", SCRIPT,
+      "EMFILE\nfailed\tread\tEMFILE\n0", SCRIPT,
       { environment = "POE_EVENT_LOOP=select prlimit --nofile=2000" })
   end)
 end)

@@ -366,7 +366,8 @@ function flow.update_input(core)
   if not wanted then
     kernel:select_pause_read(core.input)
   elseif not kernel:select_resume_read(core.input) then
-    kernel:select_read(core.input, core.states.read)
+    local ok, message, code = kernel:select_read(core.input, core.states.read)
+    if not ok then flow.fail(core, "read", message, code) end
   end
 end
 
