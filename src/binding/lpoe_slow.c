@@ -25,8 +25,10 @@
 
 #include "lpoe.h"
 
-#define GRACE_NS 100000000 /* until a prodded handler counts as not in Lua */
-#define RUN_NS 10000000    /* of them on a processor, unless it sleeps */
+/* A prodded handler counts as not in Lua when it has slept through the second
+   half of the grace, or has run for so long. */
+#define HALF_NS 50000000
+#define RUN_NS 10000000
 
 struct lpoe_slow {
   struct lpoe *P;
@@ -178,11 +180,6 @@ static int is_ready(const struct lpoe_slow *s) {
          strchr("RTt", name_end[2]) != NULL;
 }
 
-/* On a busy machine it may not have come to run since it was prodded. */
-static int is_starved(const struct lpoe_slow *s, int64_t cpu_then_ns) {
-  return kernel_cpu_ns(s) - cpu_then_ns < RUN_NS && is_ready(s);
-}
-
 static void wait_a_little(struct lpoe_slow *s) {
   int64_t until = now_ns() + (s->limit_ns < 4000000 ? 1000000
                                                     : s->limit_ns / 4);
@@ -195,7 +192,17 @@ struct sight {
   unsigned seen;      /* its turn */
   int64_t prodded_ns; /* or last seen starved; 0: not prodded */
   int64_t cpu_ns;     /* of the kernel's thread, when it was prodded */
+  int64_t asleep_ns;  /* the same, when it was last seen asleep; else -1 */
 };
+
+/* Half the grace after the prod, or after the last time.  On a busy machine it
+   may not have come to run since. */
+static int is_starved(const struct lpoe_slow *s, struct sight *e) {
+  int64_t cpu_ns = kernel_cpu_ns(s);
+  int has_slept = cpu_ns == e->asleep_ns;
+  e->asleep_ns = is_ready(s) ? -1 : cpu_ns;
+  return cpu_ns - e->cpu_ns < RUN_NS && !(has_slept && e->asleep_ns >= 0);
+}
 
 static void look(struct lpoe_slow *s, struct sight *e) {
   int64_t now = now_ns();
@@ -209,11 +216,12 @@ static void look(struct lpoe_slow *s, struct sight *e) {
   if (!e->prodded_ns) {
     e->prodded_ns = now;
     e->cpu_ns = kernel_cpu_ns(s);
+    e->asleep_ns = -1;
     pthread_kill(s->kernel, s->signum);
     return;
   }
-  if (now - e->prodded_ns < GRACE_NS) return; /* the hook may come yet */
-  if (is_starved(s, e->cpu_ns))
+  if (now - e->prodded_ns < HALF_NS) return; /* the hook may come yet */
+  if (is_starved(s, e))
     e->prodded_ns = now;
   else
     tell_without_stack(s, now);
