@@ -16,6 +16,7 @@ local Luv = {}
 function Luv:loop_initialize(_, ready, caught)
   self.ready, self.caught = ready, caught
   self.timer = assert(uv.new_timer())
+  self.prepare = assert(uv.new_prepare())
   self.polls, self.signals = {}, {}
 end
 
@@ -33,15 +34,16 @@ end
 
 function Luv:loop_finalize()
   close(self, self.timer)
+  close(self, self.prepare)
   self:loop_halt()
 end
 
 -- ---- waiting ----------------------------------------------------------------
 
 --- libuv counts in milliseconds, and returns at once when no handle is active;
---- our timer is then the one that is. It may be due before libuv begins to wait,
---- if the process had lost the processor: without the stop libuv would then wait
---- for whatever comes next.
+--- our timer is then the one that is. That timer, or one of somebody else, which
+--- may post, is due before libuv begins to wait if the process had lost the
+--- processor: without the stop libuv would then wait for whatever comes next.
 function Luv:loop_do_timeslice(seconds)
   if seconds == 0 then
     uv.run "nowait"
@@ -49,7 +51,12 @@ function Luv:loop_do_timeslice(seconds)
   end
   uv.update_time()
   self.timer:start(seconds and math.ceil(seconds * 1000) or FOREVER, 0, uv.stop)
+  local due = uv.now() + uv.backend_timeout()
+  self.prepare:start(function()
+    if uv.now() >= due then uv.stop() end
+  end)
   uv.run "once"
+  self.prepare:stop()
   self.timer:stop()
 end
 
