@@ -4,7 +4,7 @@
  *
  * The allocator is the host's, in the manner of lua_Alloc, so that one
  * counter or limit can cover Lua and the kernel; without one it is the
- * kernel's own heap, see slab.h.  `allocations` counts what is out; it is 0
+ * kernel's own slabs, see slab.h.  `allocations` counts what is out; it is 0
  * again when the kernel has been freed.
  */
 #include <errno.h>
@@ -14,7 +14,7 @@
 
 static void *resize(poe_kernel *k, void *p, size_t old, size_t size) {
   if (k->alloc) return k->alloc(k->alloc_ud, p, old, size);
-  return poe__slabs_resize(&k->own, p, old, size);
+  return poe_slabs_alloc(&k->own, p, old, size);
 }
 
 static void *counted(poe_kernel *k, void *p) {

@@ -90,7 +90,7 @@ static void *map_aligned(size_t size) {
 }
 
 void *poe__slabs_pages(struct poe_slabs *m, size_t size) {
-  if (!HAS_SLABS) return poe__slabs_resize(m, NULL, 0, size);
+  if (!HAS_SLABS) return poe_slabs_alloc(m, NULL, 0, size);
   if (!count_in(m, size)) return NULL;
   void *p = map(size);
   if (!p) count_out(m, size);
@@ -99,7 +99,7 @@ void *poe__slabs_pages(struct poe_slabs *m, size_t size) {
 
 void poe__slabs_pages_free(struct poe_slabs *m, void *p, size_t size) {
   if (!HAS_SLABS) {
-    poe__slabs_resize(m, p, size, 0);
+    poe_slabs_alloc(m, p, size, 0);
     return;
   }
   munmap(p, size);
@@ -227,8 +227,8 @@ static void *move(struct poe_slabs *m, void *p, size_t osize, size_t nsize) {
   return q;
 }
 
-void *poe__slabs_resize(struct poe_slabs *m, void *p, size_t osize,
-                       size_t nsize) {
+void *poe_slabs_alloc(void *slabs, void *p, size_t osize, size_t nsize) {
+  struct poe_slabs *m = slabs;
   if (!p) return nsize ? take(m, nsize) : NULL;
   if (nsize == 0) {
     give(m, p, osize);
@@ -260,15 +260,11 @@ void poe_slabs_trim(poe_slabs *m) {
   while (m->spare && unmap_spare(m)) continue;
 }
 
-/* ---- for others ------------------------------------------------------------ */
+/* ---- one by itself ---------------------------------------------------------- */
 
 poe_slabs *poe_slabs_new(void) { return calloc(1, sizeof(poe_slabs)); }
 
 void poe_slabs_free(poe_slabs *m) {
   if (m) poe_slabs_trim(m);
   free(m);
-}
-
-void *poe_slabs_alloc(void *slabs, void *p, size_t osize, size_t nsize) {
-  return poe__slabs_resize(slabs, p, p ? osize : 0, nsize);
 }

@@ -32,9 +32,8 @@ struct poe_slabs {
   struct poe_budget *budget; /* beyond it there is no memory; NULL: none */
 };
 
-/* In the manner of lua_Alloc: the sizes are the caller's to remember. */
-void *poe__slabs_resize(struct poe_slabs *m, void *p, size_t osize,
-                       size_t nsize);
+/* Beside what poe.h has; the sizes are the caller's to remember. */
+
 /* Blocks filled with zeros. */
 void *poe__slabs_zeros(struct poe_slabs *m, size_t size);
 /* Whole pages, which go back to the system at once. */
