@@ -102,6 +102,30 @@ describe("Arguments that wait", function()
       left[129], left[169], (next(weak) and 1 or 0) })
   end)
 
+  it("that are strings come and go one by one, and the long are let go",
+    function()
+      local long, counts, wrong = ("x"):rep(2 ^ 20), {}, 0
+      in_session {
+        _start = function() kernel:yield("event", 1, "text 1") end,
+        event = function(_, _, i, text, other)
+          if text ~= "text " .. i or (other or long) ~= long then
+            wrong = wrong + 1
+          end
+          counts[i] = core.census().values
+          if i == 200 then return end
+          kernel:yield("event", i + 1, ("text %d"):format(i + 1),
+            i % 2 == 0 and long or nil)
+        end,
+      }
+      assert.equal(0, wrong)
+      assert.same({ 0, 0, 0 }, { counts[1], counts[2], counts[200] })
+      collectgarbage()
+      local before = collectgarbage "count"
+      long = nil
+      collectgarbage()
+      assert.is_true(before - collectgarbage "count" > 1000)
+    end)
+
   it("are never mixed up, in whatever order events are taken out", function()
     local random = random_from(1)
     local pool, waiting, ids, wrong = {}, {}, {}, 0

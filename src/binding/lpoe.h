@@ -93,7 +93,8 @@ struct lpoe_chunk;
 struct lpoe_repeat {
   const void *value; /* NULL: none */
   uint32_t slot;
-  int type;
+  uint8_t type;
+  uint8_t stays; /* when its last user has gone */
 };
 
 struct lpoe_values {

@@ -16,9 +16,11 @@
  * storing into a slot cannot fail.  Free slots of a chunk form a list; of the
  * empty chunks one is kept.
  *
- * A backlog is mostly made of the same few values over and over: once some are
- * parked, one that was parked lately gets the slot it has, which counts its
- * users.  That is known by address: what is parked stays where it is.
+ * Programs send the same few values over and over: one that was parked lately
+ * gets the slot it has, which counts its users.  That is known by address: what
+ * is parked stays where it is.  A short string stays parked when its last user
+ * has gone, until another takes its place: nobody can tell, and most often it
+ * is sent again.  Other values are looked for only once some are parked.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +33,7 @@
 #define TAG_BITS 3
 #define TAGS_AT 4   /* bits of the count */
 #define SHARING 16  /* values that are parked before any share a slot */
+#define SHORT 40    /* bytes of a string that may stay when nobody uses it */
 
 /* A slot's mark: the next free one, or while it is in use how often (low bits)
    and its place, plus 1, in `recent`. */
@@ -230,12 +233,18 @@ static void give_slot(struct lpoe *P, uint32_t slot) {
     v->empty++;
 }
 
-/* One user less: was it the last? */
+/* One user less: is the slot to be emptied? */
 static int leave_slot(struct lpoe_values *v, uint32_t slot) {
   uint16_t *mark = mark_of(v, slot);
   unsigned recent = *mark >> RECENT_AT;
   if ((--*mark & USERS_MAX) > 0) return 0;
-  if (recent) v->recent[recent - 1].value = NULL;
+  if (!recent) return 1;
+  struct lpoe_repeat *s = &v->recent[recent - 1];
+  if (s->stays) {
+    v->live--;
+    return 0;
+  }
+  s->value = NULL;
   return 1;
 }
 
@@ -284,6 +293,23 @@ static struct lpoe_repeat *repeat_of(struct lpoe_values *v, const void *value) {
   return other->value == value || !other->value ? other : s;
 }
 
+/* A slot for a value that comes in the place of s: that of a string which
+   stayed, or a new one. */
+static uint32_t take_place(struct lpoe_values *v, struct lpoe_repeat *s) {
+  if (!s->value) return take_slot(v);
+  uint16_t *mark = mark_of(v, s->slot);
+  *mark &= USERS_MAX; /* what lay there is no longer looked for */
+  if (*mark) return take_slot(v);
+  *mark = 1;
+  v->live++;
+  return s->slot;
+}
+
+/* Only in the first chunk, so that none is kept for it. */
+static int may_stay(lua_State *L, int index, int type, uint32_t slot) {
+  return type == LUA_TSTRING && slot < CHUNK && lua_rawlen(L, index) <= SHORT;
+}
+
 /* In the slot where it lies already, if it is among the last that were looked
    for; it is from now on. */
 static uint32_t park_shared(struct lpoe *P, lua_State *L, int values,
@@ -291,18 +317,21 @@ static uint32_t park_shared(struct lpoe *P, lua_State *L, int values,
   struct lpoe_values *v = &P->values;
   const void *value = lua_topointer(L, index);
   struct lpoe_repeat *s = repeat_of(v, value);
-  if (s->value) {
+  if (s->value == value && s->type == type) {
     uint16_t *mark = mark_of(v, s->slot);
-    if (s->value == value && s->type == type &&
-        (*mark & USERS_MAX) < USERS_MAX) {
+    unsigned users = *mark & USERS_MAX;
+    if (users < USERS_MAX) {
+      v->live += users == 0;
       ++*mark;
       return s->slot;
     }
-    *mark &= USERS_MAX; /* forgotten */
   }
-  *s = (struct lpoe_repeat){value, park_alone(P, L, values, index), type};
-  *mark_of(v, s->slot) |= (uint16_t)((s - v->recent + 1) << RECENT_AT);
-  return s->slot;
+  uint32_t slot = take_place(v, s);
+  store(P, L, values, index, slot);
+  *s = (struct lpoe_repeat){value, slot, (uint8_t)type,
+                            (uint8_t)may_stay(L, index, type, slot)};
+  *mark_of(v, slot) |= (uint16_t)((s - v->recent + 1) << RECENT_AT);
+  return slot;
 }
 
 static void reserve(struct lpoe *P, lua_State *L, int values, unsigned n) {
@@ -326,6 +355,11 @@ static enum tag park_number(lua_State *L, int index, char **at) {
   return NUMBER;
 }
 
+static int is_looked_for(const struct lpoe *P, int type) {
+  if (type == LUA_TSTRING) return 1;
+  return P->values.live >= SHARING && type != LUA_TLIGHTUSERDATA;
+}
+
 /* The tag of one value; what it needs is written. */
 static enum tag park_value(struct lpoe *P, lua_State *L, int values,
                            int index, char **at) {
@@ -338,7 +372,7 @@ static enum tag park_value(struct lpoe *P, lua_State *L, int values,
     case LUA_TNUMBER:
       return park_number(L, index, at);
     default:
-      write_part(at, type != LUA_TLIGHTUSERDATA && P->values.live >= SHARING
+      write_part(at, is_looked_for(P, type)
                          ? park_shared(P, L, values, index, type)
                          : park_alone(P, L, values, index));
       return VALUE;
