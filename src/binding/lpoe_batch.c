@@ -7,46 +7,67 @@
  * coroutine; it is dealt with outside, and a new one goes on.  What needs more
  * than a plain call is handed out and dispatched by itself.
  */
+#include <string.h>
+
 #include "lpoe_dispatch.h"
 
-/* A batch's stack: the base in its places, and pairs of heap and states, the
-   last of them those of the session whose turn it is.  They are popped when
-   there are many: that is dear. */
-enum { AT_BATCH = LPOE_BASE + 1, AT_MOST = AT_BATCH + 32 };
+#define PAIRS 8 /* a power of two */
+
+/* A batch's stack: the base in its places, and pairs of heap and states of the
+   sessions whose turn it was lately.  They are popped when there are many: that
+   is dear. */
+enum { AT_BATCH = LPOE_BASE + 1, AT_MOST = AT_BATCH + 2 * PAIRS };
+
+/* Where a session's states lie on the stack, its heap is one below. */
+struct pair {
+  uint32_t slot; /* LPOE_NONE: none */
+  int states;
+};
 
 struct batch {
   struct lpoe *P;
   const struct poe_dispatch *d; /* under way or, when the coroutine has ended,
                                    not to be run straight; NULL: none */
-  int states;        /* their index, the heap's is one less */
-  uint32_t slot;     /* of the session, or LPOE_NONE... */
-  unsigned turnover; /* ...as of P->turnover */
+  int top;
+  unsigned turnover; /* P->turnover when the pairs were true */
+  struct pair pair[PAIRS]; /* by slot, modulo their number */
 };
 
-static void turn_to_slot(lua_State *L, struct batch *b, uint32_t slot) {
-  if (b->states >= AT_MOST) lua_settop(L, b->states = AT_BATCH);
+static void forget_pairs(lua_State *L, struct batch *b) {
+  lua_settop(L, b->top = AT_BATCH);
+  memset(b->pair, 0xff, sizeof b->pair);
+}
+
+static void push_pair(lua_State *L, struct batch *b, uint32_t slot,
+                      struct pair *pair) {
+  if (b->top >= AT_MOST) forget_pairs(L, b);
   lua_rawgeti(L, LPOE_AT_HEAPS, (lua_Integer)slot + 1);
   lua_rawgeti(L, LPOE_AT_STATES, b->P->slot[slot].states);
-  b->states += 2;
-  b->slot = slot;
+  *pair = (struct pair){slot, b->top += 2};
 }
 
-/* What has gone may be among them. */
-static void forget_pairs(const struct lpoe *P, struct batch *b) {
-  b->turnover = P->turnover;
-  b->slot = LPOE_NONE;
-  b->states = AT_MOST;
+/* The index of the session's states; its heap is one below. */
+static int turn_to(lua_State *L, struct batch *b, uint32_t slot) {
+  struct pair *pair = &b->pair[slot % PAIRS];
+  if (b->turnover != b->P->turnover) { /* one that has gone may be there */
+    forget_pairs(L, b);
+    b->turnover = b->P->turnover;
+  }
+  if (pair->slot != slot) push_pair(L, b, slot, pair);
+  return pair->states;
 }
 
-/* Push the handler, if it may be called as it is. */
+/* Push the handler, if it may be called as it is, kernel and heap. */
 static int push_handler(struct lpoe *P, lua_State *L, struct batch *b) {
   const struct poe_frame *f = b->d->frame;
   uint32_t slot = lpoe_slot_of(f->session);
   if (P->slot[slot].flags & (LPOE_CUSTOM | LPOE_OPT_TRACE | LPOE_PENDING))
     return 0;
-  if (b->turnover != P->turnover) forget_pairs(P, b);
-  if (slot != b->slot) turn_to_slot(L, b, slot);
-  return lua_rawgeti(L, b->states, poe_name_id(f->event)) == LUA_TFUNCTION;
+  int states = turn_to(L, b, slot);
+  if (lua_rawgeti(L, states, poe_name_id(f->event)) != LUA_TFUNCTION) return 0;
+  lua_pushvalue(L, LPOE_AT_KERNEL);
+  lua_pushvalue(L, states - 1);
+  return 1;
 }
 
 static int handled(lua_State *L, int status, lua_KContext context);
@@ -57,8 +78,6 @@ LPOE_HOT static int run_batch(lua_State *L) {
   struct lpoe *P = b->P;
   while ((b->d = poe_next(P->k))) {
     if (!push_handler(P, L, b)) return 0;
-    lua_pushvalue(L, LPOE_AT_KERNEL);
-    lua_pushvalue(L, b->states - 1);
     int n = lpoe_push_parked(P, L, LPOE_AT_VALUES, b->d->args, 1);
     lua_callk(L, n + 2, 0, 0, handled);
     poe_done(P->k, POE_HANDLED, NULL);
@@ -95,7 +114,7 @@ static void end_failed(struct lpoe *P, lua_State *co, struct batch *b,
 static int enter_batch(struct lpoe *P, lua_State *co, struct batch *b) {
   int nresults;
   b->d = NULL;
-  forget_pairs(P, b);
+  b->turnover = P->turnover - 1; /* no pair is true */
   lua_pushcfunction(co, run_batch);
   for (int i = 1; i <= LPOE_BASE; i++) lua_pushvalue(co, i);
   lua_pushlightuserdata(co, b);
