@@ -27,12 +27,12 @@ local function start(options, limits, before)
       alias = "server",
       started = function(kernel, heap)
         local host, port = heap.listener:getsockname()
-        print(port or host)
         kernel:sig("TERM", "term")
         kernel:state("term", function()
           print(("cpu %.3f"):format(os.clock()))
           os.exit(0, true) -- all is closed
         end)
+        print(port or host) -- from now on it may be told to end
       end,
       ]], options, [[
     }
