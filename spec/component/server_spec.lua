@@ -268,6 +268,29 @@ describe("Server.TCP", function()
       }, { { { "send", "x\n" }, { "finish" } } })
       has_logged("oops", "disconnected()")
     end)
+
+    for name, step in pairs { ["is let go"] = "send", ["has ended"] = "half" } do
+      it(("is over once when it %s and the handler raises"):format(name), function()
+        serve({ stays = true,
+          started = function(kernel)
+            kernel:sig("DIE", "died")
+            kernel:state("died", function(_, _, _, ex)
+              kernel:sig_handled()
+              log[#log + 1] = ex.error_str:match "oops" or ex.error_str
+              if #log > 2 then return end
+              kernel:post(ex.dest_session, "shutdown")
+              fixture.stop(kernel)
+            end)
+          end,
+          client_input = function(kernel) kernel:yield "shutdown" end,
+          client_disconnected = log:handler("disconnected", function(_, heap)
+            assert.truthy(heap.client)
+            error "oops"
+          end),
+        }, { { { step, "x\n" }, { "finish" } } })
+        has_logged("disconnected()", "oops")
+      end)
+    end
   end)
 
   describe("has deadlines:", function()

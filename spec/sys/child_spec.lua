@@ -118,7 +118,7 @@ describe("spawn", function()
       env = { FOO = "bar", HOME = false },
     }, "echo $FOO; echo $PATH; echo $HOME"))
     assert.equal("ONE=1\n", output { program = "/usr/bin/env",
-      clear_env = true, env = { ONE = 1 } })
+      clear_env = true, env = { ONE = 1, TWO = false } })
     assert.equal("", output { program = "/usr/bin/env", clear_env = true })
   end)
 

@@ -157,6 +157,8 @@ describe("ReadWrite", function()
           if record == "one" then
             heap.wheel:set_input_filter(Block.new { block_size = 4 })
           elseif record == "tail" then
+            assert.error_matches(function() heap.wheel:set_filter {} end,
+              "bad argument #1 to 'set_filter' (a filter expected, got a table)", 1, true)
             heap.wheel:set_filter(Line.new())
           end
         end,

@@ -334,7 +334,7 @@ describe("Run", function()
       assert.equal("/\nbar\n\n", output_of { program = "pwd; echo $FOO; echo $HOME",
         working_directory = "/", environment = { FOO = "bar", HOME = false } })
       assert.equal("A=b\n", output_of { program = { "/usr/bin/env" },
-        clear_environment = true, environment = { A = "b" } })
+        clear_environment = true, environment = { A = "b", C = false } })
       assert.equal("/ bar\n", output_of { working_directory = "/",
         environment = { FOO = "bar" }, close_on_call = true, program = function()
           local pipe <close> = io.popen "pwd"
@@ -530,6 +530,8 @@ describe("Run", function()
         heap.wheel:set_stdio_filter(Line.new { literal = "\n" })
         heap.wheel:set_stderr_filter(Line.new())
         assert.equal(heap.wheel:get_stdin_filter(), heap.wheel:get_stdout_filter())
+        assert.error_matches(function() heap.wheel:set_stdio_filter {} end,
+          "bad argument #1 to 'set_stdio_filter' (a filter expected, got a table)", 1, true)
       end,
     }), 1, 2) })
   end)

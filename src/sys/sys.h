@@ -129,8 +129,9 @@ void sys_add_sockopt_methods(lua_State *L); /* [.., methods] */
 /* sys_text.c: the strings of an exec */
 
 /* Push texts and array, as told there. `index` is absolute: a string or list,
-   and a table, whose variables are all there are or are added to ours (false:
-   that one goes).  `key` is the option that it is of the argument, or NULL. */
+   and a table, whose variables are all there are or are added to ours.  `key`
+   is the option that it is of the argument, or NULL; in an option false stands
+   for a variable that there is not to be. */
 char **sys_push_argv(lua_State *L, int index, int arg, const char *key);
 char **sys_push_env(lua_State *L, int index, int arg, const char *key,
                     bool is_added);

@@ -103,7 +103,7 @@ char **sys_push_env(lua_State *L, int index, int arg, const char *key,
   lua_Integer n = is_added ? inherit(L, index) : 0;
   lua_pushnil(L);
   while (lua_next(L, index)) { /* [.., texts, name, value] */
-    bool is_removed = is_added && lua_isboolean(L, -1) && !lua_toboolean(L, -1);
+    bool is_removed = key && lua_isboolean(L, -1) && !lua_toboolean(L, -1);
     const char *value = is_removed ? NULL : check_text(L, &blame, "value");
     lua_pushvalue(L, -2);
     const char *name = check_text(L, &blame, "name");

@@ -215,6 +215,8 @@ end
 
 ---@param filter poe.filter
 function ReadWrite:set_filter(filter)
+  Base.check_alive(self, "set_filter")
+  options.check_argument("set_filter", 1, filter, "filter")
   self:set_output_filter(filter)
   self:set_input_filter(filter)
 end

@@ -356,6 +356,8 @@ end
 
 ---@param filter poe.filter
 function Run:set_stdio_filter(filter)
+  Base.check_alive(self, "set_stdio_filter")
+  options.check_argument("set_stdio_filter", 1, filter, "filter")
   self:set_stdout_filter(filter)
   self:set_stdin_filter(filter)
 end

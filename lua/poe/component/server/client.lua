@@ -66,16 +66,24 @@ local function tell_server(server)
   kernel:post(server.id, "disconnected")
 end
 
+-- What there is to do when the handler of the end has returned, or failed.
+local Over = {}
+
+function Over.__close(over)
+  over.heap.client = nil
+  if over.wheel then over.wheel:close() end
+end
+
 --- The end of a connection, whatever its handler does.
 local function disconnect(server, heap)
-  local closing <close> = heap[CONNECTION].has_ended and heap.client or nil -- luacheck: ignore 211
-  if closing then
+  local over <close> = setmetatable({ heap = heap }, Over)
+  if heap[CONNECTION].has_ended then
+    over.wheel = heap.client
     tell_server(server)
   else
     linger.begin(heap, heap.client)
   end
   server.options.client_disconnected(kernel, heap)
-  heap.client = nil
 end
 
 local function start(server, heap, socket, host, port)
