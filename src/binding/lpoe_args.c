@@ -283,14 +283,21 @@ static uint32_t park_alone(struct lpoe *P, lua_State *L, int values,
   return slot;
 }
 
+/* No value, or one that only stayed. */
+static int is_idle(struct lpoe_values *v, const struct lpoe_repeat *s) {
+  return !s->value || (*mark_of(v, s->slot) & USERS_MAX) == 0;
+}
+
 /* Where a value is looked for: in one of two places, so that two values which
-   are parked again and again do not push each other out. */
+   are parked again and again do not push each other out, while a third only
+   stays. */
 static struct lpoe_repeat *repeat_of(struct lpoe_values *v, const void *value) {
   unsigned place = (unsigned)((uintptr_t)value >> 4 ^ (uintptr_t)value >> 9) &
                    (LPOE_REPEATS - 1);
   struct lpoe_repeat *s = &v->recent[place], *other = &v->recent[place ^ 1];
-  if (s->value == value || !s->value) return other->value == value ? other : s;
-  return other->value == value || !other->value ? other : s;
+  if (s->value == value) return s;
+  if (other->value == value) return other;
+  return is_idle(v, other) && !is_idle(v, s) ? other : s;
 }
 
 /* A slot for a value that comes in the place of s: that of a string which
