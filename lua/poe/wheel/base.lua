@@ -105,13 +105,24 @@ function Core:inside(fn, ...)
   return kernel:call(self.session, self.states["do"], fn, ...)
 end
 
+--- Whether the wheel has gone. It goes with its session, which is not told: so it
+--- is asked here, when a handler may have ended it.
+---@return boolean
+function Core:is_over()
+  if self.alive and kernel.session ~= self.session and not self:has_session() then
+    self:destroy()
+  end
+  return not self.alive
+end
+
 --- Sends the user's event for `option`, at once, if it has a name.
 ---@param option string  "input_event"
 ---@param ... any
----@return any ...  what its handler returned
 function Core:emit(option, ...)
   local event = self.events[option]
-  if event then return kernel:call(self.session, event, ...) end
+  if not event then return end
+  kernel:call(self.session, event, ...)
+  self:is_over()
 end
 
 --- Sends error_event, or what the class calls it: (operation, code, text, ID, ...).
@@ -164,7 +175,7 @@ end
 ---@param suffix string
 function Core:defer(suffix)
   local posted = self.posted or {}
-  if posted[suffix] or not self.alive then return end
+  if posted[suffix] or self:is_over() then return end
   if not self.states[suffix] then
     self:inside(add_lazy, self, suffix, self.deferred)
   end

@@ -207,6 +207,7 @@ function flow.put(core, records)
     return is_over
   end
   if not core.is_delivering and left > 0 then core:defer "output" end
+  if not core.alive then return nil, "ESRCH: the session has gone", "ESRCH" end
   return is_over
 end
 
@@ -214,6 +215,7 @@ end
 
 --- Part of the answer was written, or nothing.
 local function answer_later(core, chunk, written, message, code)
+  if core:is_over() then return end
   if written then
     core.written, core.chunk = core.written + written, chunk:sub(written + 1)
     core.left = core.left - written
@@ -227,12 +229,23 @@ local function answer_later(core, chunk, written, message, code)
   end
 end
 
+--- Whether the wheel has gone. What was put when a handler ended its session is
+--- still written, as far as there is room.
+local function is_over(core)
+  if kernel.session == core.session then return not core.alive end
+  if core.left > 0 and core.output and not core:has_session() then
+    flow.use_driver(core)
+    core.driver:flush(core.output)
+  end
+  return core:is_over()
+end
+
 local function end_delivery(core, raised)
-  if not core.alive then return end
+  if not raised and core.left == 0 or is_over(core) then return end
   if raised then
     core:defer "output"
     core:defer "input"
-  elseif core.left > 0 then
+  else
     write_out(core)
   end
 end
@@ -240,7 +253,7 @@ end
 --- What is closed when records have been given out, whether or not a handler
 --- raised.
 local function delivery_of(core)
-  local output, events = core.output, core.events
+  local output, events, session = core.output, core.events, core.session
   local write = output and output.write
   local function close(_, raised)
     local chunk = core.chunk
@@ -252,19 +265,22 @@ local function delivery_of(core)
     end
     core.chunk, core.left = nil, 0
     local event = events.flushed_event
-    if event then call(kernel, core.session, event, core.id) end
+    if event and kernel.session == session then call(kernel, session, event, core.id) end
   end
   return setmetatable({}, { __close = close })
 end
 
---- Gives one record to the user: by an event, or to a function.
-local function give(core, record)
+--- Gives one record to the user: by an event, or to a function. Whether the wheel
+--- has gone then, or before: who has no session is not called.
+local function give(core, record, heap)
+  local handler, session = core.handler, core.session
   core.was_active = true
-  local handler = core.handler
   if handler then
-    return handler(kernel, core.session:get_heap(), record, core.id)
+    handler(kernel, heap or session:get_heap(), record, core.id)
+    return not core.alive or kernel.session ~= session and is_over(core)
   end
-  call(kernel, core.session, core.events.input_event, record, core.id)
+  local _, _, code = call(kernel, session, core.events.input_event, record, core.id)
+  return not core.alive or code == "ESRCH" and is_over(core)
 end
 
 --- Gives out records until there are none, or nobody wants more. Whatever a
@@ -273,6 +289,7 @@ function flow.deliver(core)
   if core.is_delivering then return core:defer "input" end
   local events = core.events
   local delivery <close> = core.delivery -- luacheck: ignore 211
+  local heap = core.handler and core.session:get_heap()
   core.is_delivering, core.has_rest, core.get_single = true, true, nil
   while not core.is_paused and not core.is_deaf and events.input_event do
     local records, message, code = core.input_filter:get_one()
@@ -280,8 +297,7 @@ function flow.deliver(core)
     core.has_rest = #records > 0
     if not core.has_rest then return flow.use_filters(core) end
     for i = 1, #records do
-      give(core, records[i])
-      if not core.alive then return end
+      if give(core, records[i], heap) then return end
     end
   end
 end
