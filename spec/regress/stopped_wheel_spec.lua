@@ -1,7 +1,10 @@
 -- A handler of a wheel's event that ends its session: the wheel is not told, and
 -- went on with the next records, without a heap.
 
+local Client = require "poe.component.client.tcp"
+local FollowTail = require "poe.wheel.followtail"
 local ReadWrite = require "poe.wheel.readwrite"
+local Server = require "poe.component.server.tcp"
 local helper = require "spec.helper"
 local poe = require "poe"
 local sys = require "poe.sys"
@@ -77,6 +80,48 @@ describe("a wheel whose session is ended by its own event", function()
       end)
     end
   end
+
+  for event, path in pairs { input_event = "spec/helper.lua", idle_event = "spec/none" } do
+    it("looks no more at its file: " .. event, function()
+      local count = 0
+      poe.session.create { inline_states = {
+        _start = function(_, heap)
+          heap.wheel = assert(FollowTail.new { filename = path, seek = 0,
+            input_event = "other", [event] = "seen", poll_interval = 0.001 })
+        end,
+        other = function() end,
+        seen = function(kernel)
+          count = count + 1
+          kernel:stop()
+        end,
+      } }
+      poe.run()
+      assert.equal(1, count)
+    end)
+  end
+
+  it("is not made when the kernel was stopped before it", function()
+    local count = 0
+    local function pre_connect(kernel, _, socket)
+      count = count + 1
+      kernel:stop()
+      return socket
+    end
+    local function ignore() end
+    for _, name in ipairs { "client_pre_connect", "pre_connect" } do
+      Server.new {
+        client_input = ignore, client_pre_connect = name == "client_pre_connect"
+          and pre_connect or nil,
+        started = function(_, heap)
+          local host, port = heap.listener:getsockname()
+          Client.new { remote_address = host, remote_port = port, server_input = ignore,
+            pre_connect = name == "pre_connect" and pre_connect or nil }
+        end,
+      }
+      poe.run()
+    end
+    assert.equal(2, count)
+  end)
 
   it("is destroyed, as the first method says that needs the session", function()
     local wheel

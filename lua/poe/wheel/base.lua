@@ -199,6 +199,7 @@ end
 ---@param seconds? number
 ---@param ... any  for its handler
 function Core:delay(suffix, seconds, ...)
+  if self.alive and self:is_over() then return end
   local timers = self.timers
   local id = timers and timers[suffix]
   if id then
@@ -260,7 +261,7 @@ end
 function Core:destroy(keeps_handles)
   if not self.alive then return end
   self.alive, self.events = false, {}
-  if has_session(self) then self:inside(leave, self) end
+  if has_session(self) then self:inside(leave, self) else self.timers = nil end
   if keeps_handles then
     for handle in pairs(self.handles) do self:disown(handle) end
   else

@@ -222,6 +222,7 @@ local function add_connecting(self, own)
     local accepted = socket
     if given.pre_connect then
       socket = given.pre_connect(kernel, heap, socket, ...)
+      if Base.is_stopped() then return accepted:close() end
       if not socket then
         accepted:close()
         return own[FAILED](kernel, heap, "connect", "ECANCELED",

@@ -92,7 +92,7 @@ local function start(server, heap, socket, host, port)
   heap.shutdown, heap.shutdown_on_error = false, given.client_shutdown_on_error
   if given.client_pre_connect then
     socket = given.client_pre_connect(kernel, heap, socket)
-    if not socket then return accepted:close() end
+    if not socket or Base.is_stopped() then return accepted:close() end
   end
   heap[CONNECTION] = { heap = heap, seen = poe.monotime(),
     has_ended = false, is_broken = false }
