@@ -76,11 +76,11 @@ static void check_heap(poe_kernel *k, struct all *all,
     if (i > 0)
       ASSERT_TRUE(up->due_ns < n->due_ns ||
                   (up->due_ns == n->due_ns &&
-                   poe__timer_seq(up->timer) < poe__timer_seq(n->timer)));
+                   up->slot->seq < n->slot->seq));
     if (!all) continue;
-    int64_t id = poe__timer_id(n->timer);
-    ASSERT_PTR_EQ(poe__timer_find(k, id), n->timer);
-    struct poe__message m = poe__timer_message(n->timer);
+    int64_t id = poe__timer_id(n->slot->timer);
+    ASSERT_PTR_EQ(poe__timer_find(k, id), n->slot);
+    struct poe__message m = poe__timer_message(n->slot->timer);
     ASSERT_PTR_EQ(m.source, m.dest);
     tally_of(all, m.dest)->to++;
     all->timers++;

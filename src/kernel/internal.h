@@ -422,10 +422,9 @@ void poe__walk_free(poe_kernel *k, struct poe__walk *w);
 /* timer.c */
 struct poe__message poe__timer_message(const struct poe__timer *t);
 int64_t poe__timer_id(const struct poe__timer *t);
-struct poe__timer *poe__timer_find(const poe_kernel *k, int64_t id);
-uint64_t poe__timer_seq(const struct poe__timer *t);
+/* NULL: there is no such timer. */
+struct poe__slot *poe__timer_find(const poe_kernel *k, int64_t id);
 const uint64_t *poe__timer_words(const struct poe__timer *t);
-void poe__timer_set_index(struct poe__timer *t, uint32_t index);
 /* Take a timer out of everything but memory: what it says, with a reference of
    each name. */
 struct poe__message poe__timer_take(poe_kernel *k, struct poe__timer *t);

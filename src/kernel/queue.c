@@ -7,7 +7,7 @@
  * left behind only when the head is asked for again: a popped post can be
  * read until then.  One emptied page is kept for the next need.
  *
- * Heaps: nodes carry their due time, so sifting touches the timers only to tell
+ * Heaps: nodes carry their due time, so sifting touches the slots only to tell
  * them their new index, and where two are due at the same time.  Four children
  * a node halve the depth and are one cache line long.
  */
@@ -101,14 +101,14 @@ void poe__fifo_fini(poe_kernel *k) {
 static inline uint32_t is_before(const struct poe__node *a,
                                  const struct poe__node *b) {
   if (POE__UNLIKELY(a->due_ns == b->due_ns))
-    return poe__timer_seq(a->timer) < poe__timer_seq(b->timer);
+    return a->slot->seq < b->slot->seq;
   return a->due_ns < b->due_ns;
 }
 
 static inline void place(struct poe__heap *h, uint32_t i,
                          struct poe__node node) {
   h->node[i] = node;
-  poe__timer_set_index(node.timer, i);
+  node.slot->index = i;
 }
 
 static uint32_t sift_up(struct poe__heap *h, uint32_t i,
@@ -161,8 +161,17 @@ void poe__heap_add(struct poe__heap *h, struct poe__node node) {
   sift_up(h, h->count++, node);
 }
 
+void poe__heap_fetch(const struct poe__heap *h, uint32_t index) {
+  const struct poe__node *node = h->node;
+  int is_parent = index < (h->count - 1) / 4; /* of four */
+  __builtin_prefetch(&node[index]);
+  __builtin_prefetch(&node[(index - (index > 0)) / 4]);
+  __builtin_prefetch(&node[is_parent ? index * 4 + 1 : index]);
+  __builtin_prefetch(&node[is_parent ? index * 4 + 4 : index]);
+}
+
 void poe__heap_move(struct poe__heap *h, uint32_t index, int64_t due_ns) {
-  struct poe__node node = {due_ns, h->node[index].timer};
+  struct poe__node node = {due_ns, h->node[index].slot};
   if (sift_up(h, index, node) == index) sift_down(h, index, node);
 }
 
@@ -174,11 +183,21 @@ static void shrink(poe_kernel *k, struct poe__heap *h) {
   h->room = (uint32_t)room;
 }
 
+/* The first has left: while it runs the next timer is fetched from memory, and
+   the slots of those that may come then. */
+static void fetch_next(const struct poe__heap *h) {
+  if (h->count == 0) return;
+  __builtin_prefetch(h->node[0].slot->timer);
+  for (uint32_t i = 1; i < 5 && i < h->count; i++)
+    __builtin_prefetch(h->node[i].slot);
+}
+
 void poe__heap_remove(poe_kernel *k, struct poe__heap *h, uint32_t index) {
   struct poe__node last = h->node[--h->count];
   if (index != h->count) {
     if (sift_up(h, index, last) == index) sift_down(h, index, last);
   }
+  if (index == 0) fetch_next(h);
   shrink(k, h);
 }
 

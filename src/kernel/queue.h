@@ -39,10 +39,25 @@ struct poe__post {
 };
 
 struct poe__timer;
+struct poe__group;
+
+/*
+ * The part of a timer that ids and nodes lead to: all that it takes to move
+ * one.  Slots lie close together, apart from the rest of their timers, so that
+ * moving one waits for little memory.
+ */
+struct poe__slot {
+  struct poe__timer *timer; /* NULL: none */
+  struct poe__group *group;
+  uint64_t seq;             /* among those due at the same time */
+  uint32_t index;           /* of the node, in its heap */
+  uint16_t place;           /* among its neighbours, see timer.c */
+  uint16_t is_alarm;        /* which heap */
+};
 
 struct poe__node {
   int64_t due_ns; /* in the heap's own clock */
-  struct poe__timer *timer; /* knows its sequence number */
+  struct poe__slot *slot;
 };
 
 struct poe__heap {
@@ -84,6 +99,9 @@ const struct poe__post *poe__fifo_next(const poe_kernel *k,
 int poe__heap_reserve(poe_kernel *k, struct poe__heap *h);
 void poe__heap_add(struct poe__heap *h, struct poe__node node);
 void poe__heap_remove(poe_kernel *k, struct poe__heap *h, uint32_t index);
+/* One will move: what it is compared with first is fetched from memory, all
+   at once, while the caller goes on. */
+void poe__heap_fetch(const struct poe__heap *h, uint32_t index);
 /* To be due then; the timer's sequence number may have grown. */
 void poe__heap_move(struct poe__heap *h, uint32_t index, int64_t due_ns);
 void poe__heap_fini(poe_kernel *k, struct poe__heap *h);

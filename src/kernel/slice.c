@@ -36,11 +36,11 @@ static void consider(struct head *h, const struct poe__heap *heap,
   if (heap->count == 0) return;
   const struct poe__node *n = &heap->node[0];
   int64_t due = n->due_ns - offset_ns;
-  uint64_t seq = poe__timer_seq(n->timer);
+  uint64_t seq = n->slot->seq;
   if ((h->post || h->timer) &&
       (h->due_ns < due || (h->due_ns == due && h->seq < seq)))
     return;
-  *h = (struct head){due, seq, NULL, n->timer};
+  *h = (struct head){due, seq, NULL, n->slot->timer};
 }
 
 /* Husks of freed sessions are left behind here. */

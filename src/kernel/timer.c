@@ -5,8 +5,8 @@
  * A timer is an event of its session, in one of the two heaps.  All timers of
  * one (session, name) form a group, found through a map, so clearing by name
  * costs what it removes; a session's groups make clearing a session so too.
- * Ids only grow.  Sixteen that follow each other lie together, which a map
- * finds: it is touched once for sixteen timers.
+ * Ids only grow.  The slots of eight that follow each other lie together,
+ * which a map finds: it is touched once for eight timers.
  *
  * POE: alarms in Kernel.pm and Resource/Events.pm.
  */
@@ -15,55 +15,55 @@
 
 #include "internal.h"
 
-struct group {
+struct poe__group {
   struct poe__owned owned;
   struct poe__link link; /* in k->timer_groups */
   struct poe__list *timers;
   uint32_t name; /* one reference */
 };
 
-#define IDS 16
+#define IDS 8
 
 /* Lives as long as one of its timers, or as it is the newest. */
 struct poe__ids {
   struct poe__link link; /* in k->timer_ids; key is their id / IDS */
   uint32_t live;
-  struct poe__timer *timer[IDS];
+  struct poe__slot slot[IDS];
 };
 
-/* A cache line with a word.  What all of a group have in common is the
-   group's. */
+/* What it takes to move it is its slot's; what all of a group have in common
+   is the group's. */
 struct poe__timer {
-  struct poe__ids *ids;
-  struct group *group;
+  struct poe__slot *slot;
   struct poe__list node; /* in group->timers */
-  uint64_t seq;          /* among those due at the same time */
-  uint32_t index;        /* in its heap */
   uint32_t from, file;   /* names, one reference each */
-  uint32_t line : 22;
-  uint32_t place : 4;    /* in ids->timer */
-  uint32_t n : 5;        /* words */
-  uint32_t is_alarm : 1; /* which heap */
+  uint32_t line;
+  uint32_t n; /* words */
   uint64_t words[];
 };
 
-_Static_assert(sizeof(struct poe__timer) == 56, "no room is lost");
-_Static_assert(POE_PAYLOAD_MAX < 1 << 5, "its words can be counted");
-
-#define LAST_LINE ((1u << 22) - 1)
+_Static_assert(sizeof(struct poe__timer) == 40, "no room is lost");
 
 static size_t timer_size(const struct poe__timer *t) {
   return sizeof *t + t->n * sizeof(uint64_t);
 }
 
-static struct poe__heap *heap_of(poe_kernel *k, const struct poe__timer *t) {
-  return t->is_alarm ? &k->queue.alarms : &k->queue.delays;
+static struct poe__ids *ids_of(struct poe__slot *slot) {
+  return POE__ITEM(slot - slot->place, struct poe__ids, slot);
+}
+
+static struct poe__heap *heap_of(poe_kernel *k, const struct poe__slot *slot) {
+  return slot->is_alarm ? &k->queue.alarms : &k->queue.delays;
+}
+
+static int64_t due_of(poe_kernel *k, const struct poe__slot *slot) {
+  return heap_of(k, slot)->node[slot->index].due_ns;
 }
 
 struct poe__message poe__timer_message(const struct poe__timer *t) {
-  return (struct poe__message){.dest = t->group->owned.session,
-                               .source = t->group->owned.session,
-                               .event = t->group->name,
+  return (struct poe__message){.dest = t->slot->group->owned.session,
+                               .source = t->slot->group->owned.session,
+                               .event = t->slot->group->name,
                                .from = t->from,
                                .file = t->file,
                                .line = t->line,
@@ -72,22 +72,16 @@ struct poe__message poe__timer_message(const struct poe__timer *t) {
 }
 
 int64_t poe__timer_id(const struct poe__timer *t) {
-  return (int64_t)(t->ids->link.key * IDS + t->place);
+  return (int64_t)(ids_of(t->slot)->link.key * IDS + t->slot->place);
 }
-
-uint64_t poe__timer_seq(const struct poe__timer *t) { return t->seq; }
 
 const uint64_t *poe__timer_words(const struct poe__timer *t) {
   return t->words;
 }
 
-void poe__timer_set_index(struct poe__timer *t, uint32_t index) {
-  t->index = index;
-}
-
-static int64_t due_epoch(poe_kernel *k, const struct poe__timer *t) {
-  int64_t due = heap_of(k, t)->node[t->index].due_ns;
-  if (t->is_alarm) return due;
+static int64_t due_epoch(poe_kernel *k, const struct poe__slot *slot) {
+  int64_t due = due_of(k, slot);
+  if (slot->is_alarm) return due;
   poe__refresh_offset(k);
   return poe__to_epoch(k, due);
 }
@@ -98,21 +92,21 @@ static uint64_t group_key(const poe_session *s, uint32_t name) {
   return poe__pair(poe__id(s), name);
 }
 
-static struct group *find_group(poe_kernel *k, const poe_session *s,
-                                uint32_t name) {
+static struct poe__group *find_group(poe_kernel *k, const poe_session *s,
+                                     uint32_t name) {
   struct poe__link *link =
       poe__map_first(&k->timer_groups, group_key(s, name));
   for (; link; link = link->next) {
-    struct group *g = POE__ITEM(link, struct group, link);
+    struct poe__group *g = POE__ITEM(link, struct poe__group, link);
     if (g->owned.session == s && g->name == name) return g;
   }
   return NULL;
 }
 
-static struct group *make_group(poe_kernel *k, poe_session *s,
-                                poe_name *name) {
+static struct poe__group *make_group(poe_kernel *k, poe_session *s,
+                                     poe_name *name) {
   if (poe__map_reserve(k, &k->timer_groups)) return NULL;
-  struct group *g = poe__alloc(k, sizeof *g);
+  struct poe__group *g = poe__alloc(k, sizeof *g);
   if (!g) return NULL;
   g->name = poe__name_keep(name);
   g->link.key = group_key(s, g->name);
@@ -126,10 +120,10 @@ static struct group *make_group(poe_kernel *k, poe_session *s,
 static struct poe__list *timers_in(struct poe__list *node) {
   struct poe__owned *o = POE__ITEM(node, struct poe__owned, node);
   if (o->kind != POE__OWNED_TIMERS) return NULL;
-  return POE__ITEM(o, struct group, owned)->timers;
+  return POE__ITEM(o, struct poe__group, owned)->timers;
 }
 
-static void drop_group_if_empty(poe_kernel *k, struct group *g) {
+static void drop_group_if_empty(poe_kernel *k, struct poe__group *g) {
   if (g->timers) return;
   poe__disown(&g->owned);
   poe__map_remove(k, &k->timer_groups, &g->link);
@@ -159,33 +153,41 @@ static int reserve_id(poe_kernel *k) {
   return 0;
 }
 
-static void give_id(poe_kernel *k, struct poe__timer *t) {
-  t->ids = k->newest_ids;
-  t->place = (uint64_t)++k->last_timer % IDS;
-  t->ids->timer[t->place] = t;
-  t->ids->live++;
+static void give_id(poe_kernel *k, struct poe__timer *t,
+                    struct poe__group *g) {
+  struct poe__ids *ids = k->newest_ids;
+  uint16_t place = (uint64_t)++k->last_timer % IDS;
+  t->slot = &ids->slot[place];
+  t->slot->timer = t;
+  t->slot->place = place;
+  t->slot->group = g;
+  ids->live++;
 }
 
-static void drop_id(poe_kernel *k, struct poe__timer *t) {
-  t->ids->timer[t->place] = NULL;
-  if (--t->ids->live == 0 && t->ids != k->newest_ids) free_ids(k, t->ids);
+static void drop_id(poe_kernel *k, struct poe__slot *slot) {
+  struct poe__ids *ids = ids_of(slot);
+  slot->timer = NULL;
+  if (--ids->live == 0 && ids != k->newest_ids) free_ids(k, ids);
 }
 
-struct poe__timer *poe__timer_find(const poe_kernel *k, int64_t id) {
+struct poe__slot *poe__timer_find(const poe_kernel *k, int64_t id) {
   uint64_t key = (uint64_t)id / IDS;
   struct poe__link *link = poe__map_first(&k->timer_ids, key);
   while (link && link->key != key) link = link->next;
   if (!link) return NULL;
-  return ((struct poe__ids *)(void *)link)->timer[(uint64_t)id % IDS];
+  struct poe__ids *ids = POE__ITEM(link, struct poe__ids, link);
+  struct poe__slot *slot = &ids->slot[(uint64_t)id % IDS];
+  return slot->timer ? slot : NULL;
 }
 
 /* ---- leaving ------------------------------------------------------------------- */
 
 static void detach(poe_kernel *k, struct poe__timer *t) {
-  poe__heap_remove(k, heap_of(k, t), t->index);
-  drop_id(k, t);
-  poe__ring_remove(&t->group->timers, &t->node);
-  drop_group_if_empty(k, t->group);
+  struct poe__group *g = t->slot->group;
+  poe__heap_remove(k, heap_of(k, t->slot), t->slot->index);
+  drop_id(k, t->slot);
+  poe__ring_remove(&g->timers, &t->node);
+  drop_group_if_empty(k, g);
   k->timers--;
 }
 
@@ -202,17 +204,17 @@ void poe__timer_free(poe_kernel *k, struct poe__timer *t) {
 }
 
 static void remove_timer(poe_kernel *k, struct poe__timer *t) {
-  poe_session *s = t->group->owned.session;
+  poe_session *s = t->slot->group->owned.session;
   POE__TRACE_OF(k, s, POE_TRACE_EVENTS, "<ev> removed timer %lld ``%s'' to %s",
                 (long long)poe__timer_id(t),
-                poe__name_at(k, t->group->name)->text, poe__label(s));
+                poe__name_at(k, t->slot->group->name)->text, poe__label(s));
   struct poe__message m = poe__timer_take(k, t);
   poe__message_drop(k, &m, t->words);
   poe__timer_free(k, t);
   poe__count_out(k, s, s);
 }
 
-static void clear_group(poe_kernel *k, struct group *g) {
+static void clear_group(poe_kernel *k, struct poe__group *g) {
   for (;;) {
     struct poe__list *n = g->timers;
     int is_last = n->next == n;
@@ -222,7 +224,7 @@ static void clear_group(poe_kernel *k, struct group *g) {
 }
 
 void poe__timer_drop(poe_kernel *k, struct poe__owned *o) {
-  clear_group(k, POE__ITEM(o, struct group, owned));
+  clear_group(k, POE__ITEM(o, struct poe__group, owned));
 }
 
 void poe__timer_fini(poe_kernel *k) {
@@ -246,17 +248,18 @@ static struct poe__timer *make(poe_kernel *k, poe_session *s,
                                struct poe_payload args) {
   struct poe__timer *t = poe__alloc(k, sizeof *t + args.n * sizeof(uint64_t));
   if (!t) return NULL;
-  t->n = args.n & 31u;
-  t->line = (origin.line < LAST_LINE ? origin.line : LAST_LINE) & LAST_LINE;
+  t->n = args.n;
+  t->line = origin.line;
   for (unsigned i = 0; i < args.n; i++) t->words[i] = args.words[i];
-  t->group = find_group(k, s, event->id);
-  if (!t->group) t->group = make_group(k, s, event);
-  if (!t->group) {
+  struct poe__group *g = find_group(k, s, event->id);
+  if (!g) g = make_group(k, s, event);
+  if (!g) {
     poe__free(k, t, timer_size(t));
     return NULL;
   }
   t->from = poe__name_keep(poe__active_event(k));
   t->file = poe__name_keep(origin.file);
+  give_id(k, t, g);
   return t;
 }
 
@@ -294,13 +297,13 @@ static int64_t due_time(poe_kernel *k, int is_alarm, int64_t when_ns) {
 
 POE__COLD static void tell_set(poe_kernel *k, const struct poe__timer *t,
                                struct poe_origin origin) {
-  int64_t now = t->is_alarm ? poe__to_epoch(k, k->now_ns) : k->now_ns;
-  poe_session *s = t->group->owned.session;
+  int64_t now = t->slot->is_alarm ? poe__to_epoch(k, k->now_ns) : k->now_ns;
+  poe_session *s = t->slot->group->owned.session;
   POE__TRACE_OF(k, s, POE_TRACE_EVENTS,
                 "<ev> set timer %lld ``%s'' to %s in %.6fs",
                 (long long)poe__timer_id(t),
-                poe__name_at(k, t->group->name)->text, poe__label(s),
-                (double)(heap_of(k, t)->node[t->index].due_ns - now) / 1e9);
+                poe__name_at(k, t->slot->group->name)->text, poe__label(s),
+                (double)(due_of(k, t->slot) - now) / 1e9);
   if (k->trace & POE__WHY) poe__made(k, t, origin);
 }
 
@@ -313,12 +316,11 @@ int poe_timer_set(poe_kernel *k, poe_name *event, enum poe_timer_clock clock,
   if (reserve(k, is_alarm)) return -ENOMEM;
   struct poe__timer *t = make(k, s, event, origin, args);
   if (!t) return -ENOMEM;
-  t->is_alarm = is_alarm != 0;
-  give_id(k, t);
-  t->seq = k->queue.seq++;
+  t->slot->is_alarm = is_alarm != 0;
+  t->slot->seq = k->queue.seq++;
   int64_t due = due_time(k, is_alarm, when_ns);
-  poe__heap_add(heap_of(k, t), (struct poe__node){due, t});
-  poe__ring_push(&t->group->timers, &t->node);
+  poe__heap_add(heap_of(k, t->slot), (struct poe__node){due, t->slot});
+  poe__ring_push(&t->slot->group->timers, &t->node);
   k->timers++;
   poe__count_in(k, s, s);
   *id = k->last_timer;
@@ -328,25 +330,26 @@ int poe_timer_set(poe_kernel *k, poe_name *event, enum poe_timer_clock clock,
 }
 
 int poe_timer_clear(poe_kernel *k, poe_name *event) {
-  struct group *g = find_group(k, poe_active_session(k), event->id);
+  struct poe__group *g = find_group(k, poe_active_session(k), event->id);
   if (g) clear_group(k, g);
   return 0;
 }
 
 /* ---- by id ------------------------------------------------------------------------- */
 
-static int find_mine(poe_kernel *k, int64_t id, struct poe__timer **out) {
-  struct poe__timer *t = *out = poe__timer_find(k, id);
-  if (!t) return -ESRCH;
-  return t->group->owned.session == poe_active_session(k) ? 0 : -EPERM;
+static int find_mine(poe_kernel *k, int64_t id, struct poe__slot **out) {
+  struct poe__slot *slot = *out = poe__timer_find(k, id);
+  if (!slot) return -ESRCH;
+  const poe_session *s = slot->group->owned.session;
+  return s == poe_active_session(k) ? 0 : -EPERM;
 }
 
 /* Hand a timer's contents to the caller and free it. */
 static void take(poe_kernel *k, struct poe__timer *t,
                  struct poe_timer_info *out) {
-  poe_session *s = t->group->owned.session;
-  out->due_epoch_ns = due_epoch(k, t);
-  out->event = poe__name_at(k, t->group->name);
+  poe_session *s = t->slot->group->owned.session;
+  out->due_epoch_ns = due_epoch(k, t->slot);
+  out->event = poe__name_at(k, t->slot->group->name);
   poe__name_keep(out->event);
   out->n = t->n;
   for (unsigned i = 0; i < t->n; i++) out->words[i] = t->words[i];
@@ -359,60 +362,67 @@ static void take(poe_kernel *k, struct poe__timer *t,
 
 int poe_timer_peek(poe_kernel *k, int64_t id, poe_name **event,
                    struct poe_payload *args) {
-  struct poe__timer *t;
-  int err = find_mine(k, id, &t);
+  struct poe__slot *slot;
+  int err = find_mine(k, id, &slot);
   if (err) return err;
-  *event = poe__name_at(k, t->group->name);
-  *args = (struct poe_payload){t->n, t->words};
+  *event = poe__name_at(k, slot->group->name);
+  *args = (struct poe_payload){slot->timer->n, slot->timer->words};
   return 0;
 }
 
 int poe_timer_remove(poe_kernel *k, int64_t id, struct poe_timer_info *out) {
-  struct poe__timer *t;
-  int err = find_mine(k, id, &t);
+  struct poe__slot *slot;
+  int err = find_mine(k, id, &slot);
   if (err) return err;
-  take(k, t, out);
+  take(k, slot->timer, out);
   return 0;
 }
 
-static int move_to(poe_kernel *k, struct poe__timer *t, int64_t due,
+/* As find_mine, of a timer that will move. */
+static int find_to_move(poe_kernel *k, int64_t id, struct poe__slot **out) {
+  int err = find_mine(k, id, out);
+  if (!err) poe__heap_fetch(heap_of(k, *out), (*out)->index);
+  return err;
+}
+
+static int move_to(poe_kernel *k, struct poe__slot *slot, int64_t due,
                    int64_t *due_epoch_ns) {
-  t->seq = k->queue.seq++;
-  poe__heap_move(heap_of(k, t), t->index, due);
-  *due_epoch_ns = due_epoch(k, t);
+  slot->seq = k->queue.seq++;
+  poe__heap_move(heap_of(k, slot), slot->index, due);
+  *due_epoch_ns = due_epoch(k, slot);
   return 0;
 }
 
 int poe_timer_adjust(poe_kernel *k, int64_t id, int64_t delta_ns,
                      int64_t *due_epoch_ns) {
-  struct poe__timer *t;
-  int err = find_mine(k, id, &t);
+  struct poe__slot *slot;
+  int err = find_to_move(k, id, &slot);
   if (err) return err;
-  int64_t due = heap_of(k, t)->node[t->index].due_ns;
-  due = bounded(k, (int)t->is_alarm, poe__now(k), add_clipped(due, delta_ns));
-  return move_to(k, t, due, due_epoch_ns);
+  int64_t now = poe__now(k), due = add_clipped(due_of(k, slot), delta_ns);
+  due = bounded(k, slot->is_alarm, now, due);
+  return move_to(k, slot, due, due_epoch_ns);
 }
 
 int poe_timer_readjust(poe_kernel *k, int64_t id, int64_t delay_ns,
                        int64_t *due_epoch_ns) {
-  struct poe__timer *t;
-  int err = find_mine(k, id, &t);
+  struct poe__slot *slot;
+  int err = find_to_move(k, id, &slot);
   if (err) return err;
-  if (t->is_alarm) { /* from now on it is a delay */
+  if (slot->is_alarm) { /* from now on it is a delay */
     err = poe__heap_reserve(k, &k->queue.delays);
     if (err) return err;
-    poe__heap_remove(k, &k->queue.alarms, t->index);
-    t->is_alarm = 0;
-    poe__heap_add(&k->queue.delays, (struct poe__node){INT64_MAX, t});
+    poe__heap_remove(k, &k->queue.alarms, slot->index);
+    slot->is_alarm = 0;
+    poe__heap_add(&k->queue.delays, (struct poe__node){INT64_MAX, slot});
   }
-  return move_to(k, t, due_time(k, 0, delay_ns), due_epoch_ns);
+  return move_to(k, slot, due_time(k, 0, delay_ns), due_epoch_ns);
 }
 
 /* ---- all of a session ----------------------------------------------------------------- */
 
 static int64_t mono_due(poe_kernel *k, const struct poe__timer *t) {
-  int64_t due = heap_of(k, t)->node[t->index].due_ns;
-  return t->is_alarm ? due - k->offset_ns : due;
+  int64_t due = due_of(k, t->slot);
+  return t->slot->is_alarm ? due - k->offset_ns : due;
 }
 
 struct ranked {
@@ -439,7 +449,8 @@ int poe_timer_list(poe_kernel *k, int64_t **ids, size_t *count) {
         poe__free(k, at, room * sizeof *at);
         return -ENOMEM;
       }
-      at[n++] = (struct ranked){mono_due(k, t), t->seq, poe__timer_id(t)};
+      at[n++] =
+          (struct ranked){mono_due(k, t), t->slot->seq, poe__timer_id(t)};
     }
   }
   if (n) qsort(at, n, sizeof *at, compare_ranked);
@@ -456,8 +467,8 @@ static void tell_timer(poe_kernel *k, const struct poe__timer *t,
                        struct poe__asking *a) {
   struct poe_reason r = {.kind = POE_BY_TIMER,
                          .keeps_program = 1,
-                         .session = t->group->owned.session,
-                         .name = poe__name_at(k, t->group->name),
+                         .session = t->slot->group->owned.session,
+                         .name = poe__name_at(k, t->slot->group->name),
                          .number = poe__timer_id(t),
                          .due_ns = mono_due(k, t) - k->now_ns,
                          .from = poe__name_at(k, t->from),

@@ -160,10 +160,10 @@ static size_t add_timers(const struct poe__heap *heap, int64_t offset_ns,
                          struct line *at) {
   for (uint32_t i = 0; i < heap->count; i++) {
     const struct poe__node *n = &heap->node[i];
-    at[i] = (struct line){n->due_ns - offset_ns, poe__timer_seq(n->timer),
+    at[i] = (struct line){n->due_ns - offset_ns, n->slot->seq,
                           "timer",
-                          (uint64_t)poe__timer_id(n->timer),
-                          poe__timer_message(n->timer)};
+                          (uint64_t)poe__timer_id(n->slot->timer),
+                          poe__timer_message(n->slot->timer)};
   }
   return heap->count;
 }
