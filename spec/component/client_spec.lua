@@ -153,6 +153,20 @@ describe("Client.TCP", function()
     assert.truthy(table.concat(log, " "):find("server_input(other)", 1, true))
   end)
 
+  it("makes no mistake of its own, and nor does the server, if that is asserted", function()
+    poe.configure { assert = { default = true } }
+    talk {
+      connected = function(_, heap) heap.server:put "one" end,
+      server_input = function(kernel) kernel:yield "shutdown" end,
+      disconnected = function(kernel)
+        kernel:yield "shutdown"
+        stop(kernel)
+      end,
+    }
+    has_logged("started()", "connected(socket)", log[3], "server_input(echo one)",
+      "disconnected()")
+  end)
+
   it("tells that nobody answers, and ends", function()
     -- At a port that a client is bound to nobody listens, nor will.
     local listener <close> = assert(sys.tcp.listen {})

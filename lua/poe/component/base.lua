@@ -131,6 +131,15 @@ function Base.log(what, operation, code, text)
   io.stderr:write(("poe: %s: %s: %s: %s\n"):format(what, operation, code, text))
 end
 
+--- Whether a session has an alias. That none has is no mistake here, whatever is
+--- asserted.
+---@param alias string
+---@return boolean
+function Base.is_taken(alias)
+  local ok, session = pcall(poe.kernel.alias_resolve, poe.kernel, alias)
+  return ok and session ~= nil
+end
+
 --- Whether the callback that was called last has stopped the kernel.
 ---@return boolean
 function Base.is_stopped()

@@ -148,8 +148,10 @@ local function try_again(self)
   return delay ~= nil
 end
 
+-- That the alias has gone before is no mistake, whatever is asserted.
 local function give_up(self)
-  if self.options.alias then kernel:alias_remove(self.options.alias) end
+  local alias = self.options.alias
+  if alias then pcall(kernel.alias_remove, kernel, alias) end
 end
 
 -- ---- the end of a connection ----------------------------------------------------
@@ -295,7 +297,7 @@ local function check(given)
   if not checked.remote_port and checked.domain ~= "unix" then
     options.blame "Client.TCP.new: parameter 'remote_port' is missing (a port)"
   end
-  if checked.alias and kernel:alias_resolve(checked.alias) then
+  if checked.alias and Base.is_taken(checked.alias) then
     options.blame(("Client.TCP.new: parameter 'alias' is another session's: '%s'")
       :format(checked.alias))
   end

@@ -268,7 +268,7 @@ local function check(given)
   options.exclude("Server.TCP.new", checked, "acceptor", "client_input")
   if not checked.acceptor and not checked.client_input then
     options.blame "Server.TCP.new: parameter 'client_input' is missing (a function)"
-  elseif checked.alias and kernel:alias_resolve(checked.alias) then
+  elseif checked.alias and Base.is_taken(checked.alias) then
     options.blame(("Server.TCP.new: parameter 'alias' is another session's: '%s'")
       :format(checked.alias))
   end
