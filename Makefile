@@ -72,7 +72,7 @@ objects = $(patsubst %.c,$(OBJ)/%.o,$(patsubst src/%,%,$(wildcard $(1)/*.c)))
 KERNEL := $(call objects,src/kernel)
 BINDING := $(call objects,src/binding)
 SYS := $(call objects,src/sys)
-HOST := $(call objects,src/host)
+HOST := $(call objects,src/host) $(OBJ)/cli.o
 HTTP := $(if $(HTTP_SO),$(OBJ)/http/http.o $(if $(LLHTTP_DIR),$(addprefix \
   $(OBJ)/llhttp/,api.o http.o llhttp.o)))
 UNIT := $(call objects,spec/c)
@@ -106,6 +106,15 @@ compile = @mkdir -p $(@D) && echo "  CC   $<" && \
 
 $(BUILD)/bin/poe: $(HOST) $(BINDING) $(SYS) $(HTTP) $(KERNEL)
 	$(call link,-rdynamic,$(LUA_LIBS) $(UV_LIBS) $(LLHTTP_LIBS) -lm -ldl)
+
+# The command line, cli.lua, is in the host as bytecode.
+$(OBJ)/precompile: src/tool/precompile.c $(BUILD)/flags
+	@mkdir -p $(@D) && echo "  CC   $<" && \
+	  $(CC) -O1 $(WARN) $(LUA_CFLAGS) -o $@ $< $(LUA_LIBS) -lm -ldl
+$(OBJ)/cli.c: lua/poe/cli.lua $(OBJ)/precompile
+	@$(OBJ)/precompile $< host_cli >$@.new && mv $@.new $@
+$(OBJ)/cli.o: $(OBJ)/cli.c
+	$(call compile,-fno-lto)
 
 $(BUILD)/lib/poe/core.so: $(BINDING) $(KERNEL)
 	$(call link,$(LIBFLAG),$(UV_LIBS))
@@ -158,7 +167,7 @@ $(OBJ)/spec/fuzz/%.o $(OBJ)/limited/%.o: ALL_CFLAGS += -fno-lto
 # Every allocation of ours is the counter's: objects that no LTO has joined.
 OOM := $(patsubst %.c,$(OBJ)/%.o,$(wildcard spec/oom/*.c)) \
   $(filter-out $(BUILD)/pic/embed/%,$(EMBED)) \
-  $(patsubst src/host/%.c,$(OBJ)/oom/%.o,$(wildcard src/host/*.c))
+  $(patsubst src/host/%.c,$(OBJ)/oom/%.o,$(wildcard src/host/*.c)) $(OBJ)/cli.o
 $(BUILD)/oom: $(OOM)
 	$(call link,-fno-lto $(foreach f,malloc calloc realloc free \
 	  host_open_state poe_kernel_new,-Wl$(comma)--wrap=$(f)),$(LUA_LIBS) $(UV_LIBS) -lm -ldl)
@@ -316,7 +325,8 @@ cov: module  ## lines and branches of C that the tests reach
 	-@TEST_TIMEOUT=3600 sh .ci/test build/cov $(or $(COVERED),unit host oracle)
 	@sh .ci/coverage build/cov/obj
 
-LUA_FILES := $(shell cd lua && find poe -name '*.lua')
+# All but what the host has in it.
+LUA_FILES := $(shell cd lua && find poe -name '*.lua' ! -path poe/cli.lua)
 INSTALLED := $(addprefix $(DESTDIR),$(INST_BINDIR)/poe \
   $(INST_MANDIR)/man1/poe.1 $(INST_LIBDIR)/poe/core.so \
   $(INST_LIBDIR)/poe/sys.so $(LUA_FILES:%=$(INST_LUADIR)/%) \

@@ -28,7 +28,9 @@ end
 local function modules_in(prefix)
   local list = {}
   for name in shell("cd lua && find poe -name '*.lua'"):gmatch "[^\n]+" do
-    list[#list + 1] = prefix .. "/share/lua/5.4/" .. name
+    if name ~= "poe/cli.lua" then -- it is in the host
+      list[#list + 1] = prefix .. "/share/lua/5.4/" .. name
+    end
   end
   return list
 end

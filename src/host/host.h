@@ -8,6 +8,11 @@
 #define POE_HOST_H
 
 #include <lua.h>
+#include <stddef.h>
+
+/* lua/poe/cli.lua as bytecode; made by tool/precompile.c. */
+extern const unsigned char host_cli[];
+extern const size_t host_cli_size;
 
 int luaopen_poe_core(lua_State *L);
 int luaopen_poe_sys(lua_State *L);

@@ -2,10 +2,11 @@
 /*
  * main.c -- the executable `poe`: a Lua state with the kernel linked in.
  *
- * What the options mean is written in lua/poe/cli.lua.  It runs on a coroutine
- * and yields what is the user's (a script, the kernel); host_main calls that on
- * the main thread.  So a script's frames lie upon a single C frame, as under
- * lua: debug.getinfo, tracebacks and coroutine.running agree with it.
+ * What the options mean is written in lua/poe/cli.lua, which is in here as
+ * bytecode.  It runs on a coroutine and yields what is the user's (a script,
+ * the kernel); host_main calls that on the main thread.  So a script's frames
+ * lie upon a single C frame, as under lua: debug.getinfo, tracebacks and
+ * coroutine.running agree with it.
  *
  * The Lua files used are those that belong to this executable: the checkout's
  * when it runs from <checkout>/build, else those in the share/lua beside its
@@ -111,9 +112,10 @@ static void push_argv(lua_State *L, int argc, char **argv) {
 /* A thread on which cli.lua's main and its five arguments are ready. */
 static lua_State *push_cli(lua_State *L, int argc, char **argv) {
   const char *dir = push_lua_dir(L);
-  const char *file = lua_pushfstring(L, "%s/poe/cli.lua", dir);
   lua_State *cli = lua_newthread(L);
-  if (luaL_loadfile(L, file) != LUA_OK) lua_error(L);
+  const char *code = (const char *)host_cli;
+  if (luaL_loadbufferx(L, code, host_cli_size, "=cli.lua", "b") != LUA_OK)
+    lua_error(L);
   lua_call(L, 0, 1);
   push_argv(L, argc, argv);
   lua_pushstring(L, dir);
