@@ -11,10 +11,11 @@ local concat, type = table.concat, type
 local BLOCK_SIZE = 65536
 
 ---@class poe.driver.sysrw
----@field queue string[]  from `head` to `tail`
+---@field block_size integer
+---@field queue? string[]  from `head` to `tail`; nil until there is something
 ---@field done integer  bytes of the first one that were written
 ---@field left integer  bytes of all that were not
-local SysRW = {}
+local SysRW = { head = 1, tail = 0, done = 0, left = 0 }
 SysRW.__index = SysRW
 SysRW.__name = "poe.driver.sysrw"
 
@@ -31,8 +32,7 @@ SysRW.LATER = LATER
 ---@return poe.driver.sysrw
 function SysRW.new(given)
   local checked = options.check("SysRW.new", given, PARAMETERS)
-  return setmetatable({ block_size = checked.block_size, queue = {}, head = 1,
-    tail = 0, done = 0, left = 0 }, SysRW)
+  return setmetatable({ block_size = checked.block_size }, SysRW)
 end
 
 -- ---- reading ----------------------------------------------------------------------
@@ -55,7 +55,7 @@ end
 ---@return integer left  bytes that wait
 function SysRW:put(chunks)
   if type(chunks) ~= "table" then options.check_list("put", 1, chunks) end
-  local queue, tail, left = self.queue, self.tail, self.left
+  local queue, tail, left = self.queue or {}, self.tail, self.left
   for i = 1, #chunks do
     local chunk = chunks[i]
     if type(chunk) ~= "string" then
@@ -66,7 +66,7 @@ function SysRW:put(chunks)
       left = left + #chunk
     end
   end
-  self.tail, self.left = tail, left
+  self.queue, self.tail, self.left = queue, tail, left
   return left
 end
 

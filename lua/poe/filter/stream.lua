@@ -6,12 +6,12 @@ local options = require "poe.options"
 local type = type
 
 ---@class poe.filter.stream: poe.filter
----@field chunks string[]  what has come
+---@field chunks? string[]  what has come; nil if nothing
 ---@field count integer  of chunks
 local Stream = Base.class "poe.filter.stream"
 
 local function make()
-  return setmetatable({ chunks = {}, count = 0 }, Stream)
+  return setmetatable({ count = 0 }, Stream)
 end
 
 ---@return poe.filter.stream
@@ -28,7 +28,7 @@ end
 ---@param list string[]
 function Stream:get_one_start(list)
   if type(list) ~= "table" then options.check_list("get_one_start", 1, list) end
-  local chunks, count = self.chunks, self.count
+  local chunks, count = self.chunks or {}, self.count
   for i = 1, #list do
     local chunk = list[i]
     if type(chunk) ~= "string" then
@@ -39,14 +39,14 @@ function Stream:get_one_start(list)
       chunks[count] = chunk
     end
   end
-  self.count = count
+  self.chunks, self.count = chunks, count
 end
 
 ---@return string[] chunks  all that has come as one, or none
 function Stream:get_one()
   local chunks, count = self.chunks, self.count
   if count == 0 then return {} end
-  self.chunks, self.count = {}, 0
+  self.chunks, self.count = nil, 0
   if count > 1 then return { table.concat(chunks, "", 1, count) } end
   return chunks
 end

@@ -83,6 +83,7 @@ end
 ---@field handles table<any, boolean>
 local Core = {}
 Core.__index = Core
+Base.Core = Core
 
 local last_id = 0
 

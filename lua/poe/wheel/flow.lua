@@ -9,6 +9,7 @@
 -- A record that comes alone, and the first one that answers it, take a short way
 -- past driver and lists: see `short_way`. The answer is core.chunk until it is
 -- written, or until anything else happens to the output.
+local Base = require "poe.wheel.base"
 local SysRW = require "poe.driver.sysrw"
 local poe = require "poe"
 local sys = require "poe.sys"
@@ -33,7 +34,7 @@ local flow = {}
 ---@field stall_timeout? number
 ---@field input_filter poe.filter
 ---@field output_filter poe.filter
----@field delivery table  see deliver
+---@field write? fun(output: poe.sys.fd, bytes: string): integer?, string?, string?
 ---@field is_delivering boolean  records are being given out
 ---@field has_rest boolean  the filter may have records that nobody wanted yet
 ---@field is_deaf boolean  nobody will ever want them
@@ -250,24 +251,21 @@ local function end_delivery(core, raised)
   end
 end
 
---- What is closed when records have been given out, whether or not a handler
---- raised.
-local function delivery_of(core)
-  local output, events, session = core.output, core.events, core.session
-  local write = output and output.write
-  local function close(_, raised)
-    local chunk = core.chunk
-    core.is_delivering = false
-    if not chunk or raised then return end_delivery(core, raised) end
-    local written, message, code = write(output, chunk)
-    if written ~= #chunk then
-      return answer_later(core, chunk, written, message, code)
-    end
-    core.chunk, core.left = nil, 0
-    local event = events.flushed_event
-    if event and kernel.session == session then call(kernel, session, event, core.id) end
+--- Records have been given out, whether or not a handler raised: what was put is
+--- written.
+local function close_delivery(core, raised)
+  local chunk = core.chunk
+  core.is_delivering = false
+  if not chunk or raised then return end_delivery(core, raised) end
+  local written, message, code = core.write(core.output, chunk)
+  if written ~= #chunk then
+    return answer_later(core, chunk, written, message, code)
   end
-  return setmetatable({}, { __close = close })
+  core.chunk, core.left = nil, 0
+  local event = core.events.flushed_event
+  if event and kernel.session == core.session then
+    call(kernel, core.session, event, core.id)
+  end
 end
 
 --- Gives one record to the user: by an event, or to a function. Whether the wheel
@@ -288,7 +286,7 @@ end
 function flow.deliver(core)
   if core.is_delivering then return core:defer "input" end
   local events = core.events
-  local delivery <close> = core.delivery -- luacheck: ignore 211
+  local delivery <close> = core -- luacheck: ignore 211
   local heap = core.handler and core.session:get_heap()
   core.is_delivering, core.has_rest, core.get_single = true, true, nil
   while not core.is_paused and not core.is_deaf and events.input_event do
@@ -339,7 +337,7 @@ end
 --- no less, are given out without lists; and the first record that answers it is
 --- written without the driver's queue, unless it is a driver of the user's.
 local function short_way(core)
-  local delivery, block_size, input = core.delivery, core.driver.block_size, core.input
+  local block_size, input = core.driver.block_size, core.input
   local session, id, events = core.session, core.id, core.events
   local receive = input and input.read
   return function(_, heap)
@@ -348,7 +346,7 @@ local function short_way(core)
     local bytes, message, code = receive(input, block_size)
     local record = bytes and get_single(core.input_filter, bytes)
     if not record then return took(core, bytes, message, code) end
-    local handler, closing <close> = core.handler, delivery -- luacheck: ignore 211
+    local handler, delivery <close> = core.handler, core -- luacheck: ignore 211
     core.is_delivering, core.was_active = true, true
     if handler then
       handler(kernel, heap, record, id)
@@ -405,11 +403,15 @@ local function watch(core)
   return true
 end
 
+-- A core is closed when a delivery ends.
+local Flowing = { __index = Base.Core, __close = close_delivery }
+
 -- There may be thousands of wheels: what is nil is not in their tables.
 local function reset(core)
+  setmetatable(core, Flowing)
   core.is_delivering, core.was_active = false, false
   core.left, core.written = core.driver:get_out_octets_buffered(), 0
-  core.delivery = delivery_of(core)
+  core.write = core.output and core.output.write
   core.lazy = LAZY
   set_handler(core)
   flow.use_filters(core)
