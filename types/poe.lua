@@ -599,6 +599,15 @@ function core.create(parameters) end
 ---@return poe.code? code
 function core.stop_session(session) end
 
+--- `kernel:call`, but that the session has ended raises nothing, whatever is
+--- asserted. For wheels, whose handlers may end their session between two events.
+---@param kernel poe.kernel
+---@param session poe.session
+---@param event string
+---@param ... any
+---@return any ...  what the handler returned; nil, message, "ESRCH": it has ended
+function core.offer(kernel, session, event, ...) end
+
 ---@param switches poe.switches
 function core.configure(switches) end
 

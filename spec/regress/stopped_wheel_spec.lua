@@ -1,5 +1,5 @@
 -- A handler of a wheel's event that ends its session: the wheel is not told, and
--- went on with the next records, without a heap.
+-- went on with the next records, without a heap. With assertions it failed.
 
 local Client = require "poe.component.client.tcp"
 local FollowTail = require "poe.wheel.followtail"
@@ -11,8 +11,11 @@ local sys = require "poe.sys"
 
 local MORE_THAN_FITS = ("x"):rep(4 * 1024 * 1024)
 
-describe("a wheel whose session is ended by its own event", function()
-  before_each(helper.begin)
+local function describe_wheels(asserted)
+  before_each(function()
+    helper.begin()
+    poe.configure { assert = { [asserted] = true } }
+  end)
   after_each(helper.finish)
 
   --- What the handler of the records of `text` got, what the peer got, and what
@@ -137,4 +140,10 @@ describe("a wheel whose session is ended by its own event", function()
     assert.error_matches(function() wheel:put "late" end,
       "attempt to call 'put' of a destroyed wheel")
   end)
-end)
+end
+
+-- With all of these but the first a call to a session that has ended raises.
+for _, asserted in ipairs { "usage", "data", "retvals", "default" } do
+  describe("a wheel whose session is ended by its own event, asserted: " .. asserted,
+    function() describe_wheels(asserted) end)
+end

@@ -365,6 +365,7 @@ __attribute__((visibility("default"))) int luaopen_poe_core(lua_State *L) {
   set_functions(L, kernel, lpoe_run_functions);
   set_function(L, kernel, "create", lpoe_session_create);
   set_function(L, kernel, "stop_session", lpoe_session_stop);
+  set_function(L, kernel, "offer", lpoe_offer);
   luaL_getmetatable(L, LPOE_SESSION_CLASS);
   lua_setfield(L, -2, "session_class");
   lua_pushliteral(L, POE_VERSION);

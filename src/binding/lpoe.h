@@ -451,6 +451,7 @@ extern const luaL_Reg lpoe_run_functions[];    /* of the module */
 /* poe.session.create{}.  Upvalues as methods. */
 int lpoe_session_create(lua_State *L);
 int lpoe_session_stop(lua_State *L);
+int lpoe_offer(lua_State *L);
 /* Make a postback (or callback) of the session at index 1. */
 int lpoe_postback_new(lua_State *L, int is_call);
 /* Call with the arguments from index `first`; takes one reference of event

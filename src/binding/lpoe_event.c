@@ -95,6 +95,21 @@ LPOE_HOT static int kernel_call(lua_State *L) {
   return n;
 }
 
+/* core.offer(kernel, session, event, ...): call, for who asks afterwards
+   whether the session still is: that it has ended is no failed assertion. */
+LPOE_HOT int lpoe_offer(lua_State *L) {
+  struct lpoe *P = lpoe_self(L);
+  uint64_t id = lpoe_session_id(P, L, 2);
+  poe_session *dest = id ? poe_session_find(P->k, id) : NULL;
+  poe_name *event = lpoe_check_name(P, L, 3, "event name");
+  if (dest) return lpoe_call(P, L, dest, event, 4);
+  poe_name_unref(P->k, event);
+  lua_pushnil(L);
+  lua_pushliteral(L, "ESRCH: the session has ended");
+  lua_pushliteral(L, "ESRCH");
+  return 3;
+}
+
 /* [kernel, event, function or object, method]: a session of its own kind
    keeps its states itself.  POE: _register_state. */
 static int register_state(struct lpoe *P, lua_State *L) {

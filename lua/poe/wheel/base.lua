@@ -14,6 +14,7 @@ local poe = require "poe"
 local sys = require "poe.sys"
 
 local kernel = poe.kernel
+local offer = require "poe.core".offer
 
 ---@class poe.wheel.base
 local Base = {}
@@ -122,7 +123,7 @@ end
 function Core:emit(option, ...)
   local event = self.events[option]
   if not event then return end
-  kernel:call(self.session, event, ...)
+  offer(kernel, self.session, event, ...)
   self:is_over()
 end
 
@@ -251,18 +252,12 @@ function Core:close_handles()
   end
 end
 
--- With assertions on, asking for a session that has gone raises.
-local function has_session(self)
-  local ok, session = pcall(kernel.ID_id_to_session, kernel, self.session_id)
-  return ok and session ~= nil
-end
-
 --- Ends the wheel: no event of it is sent from now on.
 ---@param keeps_handles? boolean  unwatched, but left open
 function Core:destroy(keeps_handles)
   if not self.alive then return end
   self.alive, self.events = false, {}
-  if has_session(self) then self:inside(leave, self) else self.timers = nil end
+  if self:has_session() then self:inside(leave, self) else self.timers = nil end
   if keeps_handles then
     for handle in pairs(self.handles) do self:disown(handle) end
   else

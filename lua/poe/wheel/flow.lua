@@ -17,7 +17,7 @@ local sys = require "poe.sys"
 local LATER = SysRW.LATER
 
 local kernel = poe.kernel
-local call = kernel.call
+local offer = require "poe.core".offer
 
 ---@class poe.wheel.flow
 local flow = {}
@@ -264,7 +264,7 @@ local function close_delivery(core, raised)
   core.chunk, core.left = nil, 0
   local event = core.events.flushed_event
   if event and kernel.session == core.session then
-    call(kernel, core.session, event, core.id)
+    offer(kernel, core.session, event, core.id)
   end
 end
 
@@ -277,7 +277,7 @@ local function give(core, record, heap)
     handler(kernel, heap or session:get_heap(), record, core.id)
     return not core.alive or kernel.session ~= session and is_over(core)
   end
-  local _, _, code = call(kernel, session, core.events.input_event, record, core.id)
+  local _, _, code = offer(kernel, session, core.events.input_event, record, core.id)
   return not core.alive or code == "ESRCH" and is_over(core)
 end
 
@@ -351,7 +351,7 @@ local function short_way(core)
     if handler then
       handler(kernel, heap, record, id)
     else
-      call(kernel, session, events.input_event, record, id)
+      offer(kernel, session, events.input_event, record, id)
     end
   end
 end
