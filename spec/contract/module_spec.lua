@@ -336,6 +336,29 @@ describe("Sessions of one's own kind", function()
       "poe.session expected, got table")
   end)
 
+  it("keep their ID when they have ended, and are told of by it", function()
+    local object = recorder()
+    for _, name in ipairs { "ID", "option", "__tostring" } do
+      object[name] = core.session_class[name]
+    end
+    kernel:session_alloc(setmetatable(object, object))
+    local id = kernel:ID_session_to_id(object)
+    poe.run()
+    assert.equal(id, object:ID())
+    assert.equal("session " .. id, tostring(object))
+    poe.configure { assert = { data = true } }
+    assert.error_matches(function() object:option "x" end,
+      "ESRCH: session " .. id .. " has ended")
+    assert.error_matches(function() kernel:post(object, "x") end,
+      "ESRCH: no such session: session " .. id)
+    assert.error_matches(function() core.stop_session(object) end,
+      "ESRCH: session " .. id .. " has ended")
+    kernel:session_alloc(object)
+    assert.equal(kernel:ID_session_to_id(object), object:ID())
+    assert.not_equal(id, object:ID())
+    poe.run()
+  end)
+
   it("may be stopped, though they wait", function()
     local object = recorder()
     local forever

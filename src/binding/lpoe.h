@@ -36,7 +36,8 @@ enum {
   LPOE_UV_HANDLES,   /* handle object -> its descriptor, weak keys */
   LPOE_UV_OPTIONS,   /* slot -> {name -> value} */
   LPOE_UV_THREADS,   /* the pool's coroutines, aux and worker */
-  LPOE_UV_CUSTOM,    /* session_alloc's object -> ID or 0, weak keys */
+  LPOE_UV_CUSTOM,    /* session_alloc's object -> its session's ID, negative
+                        when that has ended, 0 before it begins; weak keys */
   LPOE_UV_OBJECTS,   /* slot -> session_alloc's object */
   LPOE_UV_TRACE,     /* 1: error value, 2: its traceback; 3, 4: run's last */
   LPOE_UV_LOOP,     /* the bridge written in Lua, see lpoe_loop.c */

@@ -50,7 +50,10 @@ static void forget_custom(lua_State *A, lua_Integer i) {
   lua_getiuservalue(A, LPOE_AT_KERNEL, LPOE_UV_CUSTOM);
   lua_getiuservalue(A, LPOE_AT_KERNEL, LPOE_UV_OBJECTS);
   lua_rawgeti(A, -1, i);
-  lua_pushinteger(A, 0);
+  lua_pushvalue(A, -1);
+  lua_rawget(A, -4); /* [custom, objects, object, ID] */
+  lua_pushinteger(A, -lua_tointeger(A, -1));
+  lua_replace(A, -2);
   lua_rawset(A, -4);
   lua_pushnil(A);
   lua_rawseti(A, -2, i);

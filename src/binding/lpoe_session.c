@@ -59,24 +59,23 @@ void lpoe_push_id(struct lpoe *P, lua_State *L, uint64_t id) {
   lua_remove(L, -2);
 }
 
-/* [] -> [ID, 0 for a session that has not begun or has ended, or nil] */
-static void push_custom_id(lua_State *L, int index) {
+/* True if the table at index is, or was, a session's object; *id as
+   LPOE_UV_CUSTOM has it, or 0. */
+static int is_custom_object(lua_State *L, int index, lua_Integer *id) {
   luaL_checkstack(L, 4, NULL);
   index = lua_absindex(L, index);
   lpoe_push_kernel(L);
   lua_getiuservalue(L, -1, LPOE_UV_CUSTOM);
   lua_pushvalue(L, index);
-  lua_rawget(L, -2);
-  lua_replace(L, -3);
-  lua_pop(L, 1);
+  int type = lua_rawget(L, -2);
+  *id = lua_tointeger(L, -1);
+  lua_pop(L, 3);
+  return type != LUA_TNIL;
 }
 
 int lpoe_was_session(lua_State *L, int index) {
-  if (lua_type(L, index) != LUA_TTABLE) return 0;
-  push_custom_id(L, index);
-  int was = !lua_isnil(L, -1);
-  lua_pop(L, 1);
-  return was;
+  lua_Integer id;
+  return lua_type(L, index) == LUA_TTABLE && is_custom_object(L, index, &id);
 }
 
 /* NULL: it is no session object. */
@@ -91,10 +90,9 @@ static const uint64_t *object_at(const struct lpoe *P, lua_State *L,
 
 uint64_t lpoe_session_id(struct lpoe *P, lua_State *L, int index) {
   if (lua_type(L, index) == LUA_TTABLE) {
-    push_custom_id(L, index);
-    lua_Integer id = lua_tointeger(L, -1);
-    lua_pop(L, 1);
-    return (uint64_t)id;
+    lua_Integer id;
+    is_custom_object(L, index, &id);
+    return id > 0 ? (uint64_t)id : 0;
   }
   const uint64_t *object = object_at(P, L, index);
   return object ? *object : 0;
@@ -104,7 +102,9 @@ uint64_t lpoe_check_self(lua_State *L) {
   const uint64_t *object =
       object_at(lua_touserdata(L, lua_upvalueindex(1)), L, 1);
   if (object) return *object;
-  if (lpoe_was_session(L, 1)) return lpoe_session_id(lpoe_upvalue(L), L, 1);
+  lua_Integer id;
+  if (lua_type(L, 1) == LUA_TTABLE && is_custom_object(L, 1, &id))
+    return (uint64_t)(id < 0 ? -id : id);
   return *(uint64_t *)luaL_checkudata(L, 1, LPOE_SESSION_CLASS);
 }
 
