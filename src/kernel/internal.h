@@ -326,6 +326,11 @@ int64_t poe__to_epoch(const poe_kernel *k, int64_t mono_ns);
 void poe__refresh_offset(poe_kernel *k);
 void poe__clock_init(poe_kernel *k, const struct poe_clock *clock);
 
+/* wait.c: waits, in parts, until `wait` returns other than 0, as poll(2) does
+   when something is ready or it fails, or until `ns` are over; < 0: for ever. */
+typedef int poe__waiter(void *ud, int64_t ns);
+int poe__wait(int64_t ns, poe__waiter *wait, void *ud);
+
 /* event.c */
 /* Run a handler; death is not yet dealt with. */
 enum poe_outcome poe__dispatch(poe_kernel *k, struct poe_frame *frame,

@@ -89,9 +89,14 @@ static void record(poe_loop *l) {
   }
 }
 
-static int poll_wait(poe_loop *l, int64_t ns) {
+static int poll_all(void *loop, int64_t ns) {
+  poe_loop *l = loop;
   struct timespec t = {(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
-  int n = ppoll(l->at, l->count, ns < 0 ? NULL : &t, NULL);
+  return ppoll(l->at, l->count, ns < 0 ? NULL : &t, NULL);
+}
+
+static int poll_wait(poe_loop *l, int64_t ns) {
+  int n = poe__wait(ns, poll_all, l);
   if (n < 0 && errno != EINTR) return -errno;
   if (n != 0) poe__selfpipe_read(l->k, &l->signals);
   if (n > 0) record(l);

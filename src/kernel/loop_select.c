@@ -19,6 +19,7 @@ struct poe_loop {
   poe_kernel *k;
   struct poe__selfpipe signals;
   fd_set wanted[MODES];
+  fd_set ready[MODES]; /* after a wait */
   int end; /* one above the highest descriptor ever wanted */
 };
 
@@ -59,24 +60,28 @@ static void find_lost(poe_loop *l) {
     }
 }
 
-static void record(poe_loop *l, const fd_set *ready) {
+static void record(poe_loop *l) {
   for (int fd = 0; fd < l->end; fd++) {
-    unsigned mask = mask_in(fd, ready);
+    unsigned mask = mask_in(fd, l->ready);
     if (mask && fd != l->signals.rd) poe_loop_ready(l->k, fd, mask);
   }
 }
 
-static int select_wait(poe_loop *l, int64_t ns) {
+static int select_all(void *loop, int64_t ns) {
+  poe_loop *l = loop;
   struct timespec t = {(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
-  fd_set ready[MODES];
-  memcpy(ready, l->wanted, sizeof ready);
-  int n = pselect(l->end, &ready[0], &ready[1], &ready[2],
-                  ns < 0 ? NULL : &t, NULL);
+  memcpy(l->ready, l->wanted, sizeof l->ready);
+  return pselect(l->end, &l->ready[0], &l->ready[1], &l->ready[2],
+                 ns < 0 ? NULL : &t, NULL);
+}
+
+static int select_wait(poe_loop *l, int64_t ns) {
+  int n = poe__wait(ns, select_all, l);
   int err = n < 0 ? errno : 0;
   if (err && err != EINTR && err != EBADF) return -err;
   if (n != 0) poe__selfpipe_read(l->k, &l->signals);
   if (err == EBADF) find_lost(l);
-  if (n > 0) record(l, ready);
+  if (n > 0) record(l);
   return 0;
 }
 

@@ -177,10 +177,15 @@ static void on_timer(uv_timer_t *timer) {
   uv_stop(timer->loop);
 }
 
-static void block(poe_loop *l, int64_t ns) {
+static int poll_backend(void *loop, int64_t ns) {
+  poe_loop *l = loop;
   struct pollfd p = {uv_backend_fd(&l->uv), POLLIN, 0};
   struct timespec t = {(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
-  ppoll(&p, 1, ns < 0 ? NULL : &t, NULL);
+  return ppoll(&p, 1, ns < 0 ? NULL : &t, NULL);
+}
+
+static void block(poe_loop *l, int64_t ns) {
+  poe__wait(ns, poll_backend, l);
 }
 
 /* What is left to wait: nothing, unless it was the timer that ended this. */
