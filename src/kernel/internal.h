@@ -329,6 +329,9 @@ void poe__clock_init(poe_kernel *k, const struct poe_clock *clock);
 /* wait.c: waits, in parts, until `wait` returns other than 0, as poll(2) does
    when something is ready or it fails, or until `ns` are over; < 0: for ever. */
 typedef int poe__waiter(void *ud, int64_t ns);
+/* The part of a wait by which poll, select and epoll_wait may oversleep on
+   Linux: that of a nice process; of others it is a 1,000th. */
+#define POE__OVERSLEPT 200
 int poe__wait(int64_t ns, poe__waiter *wait, void *ud);
 
 /* event.c */

@@ -7,8 +7,8 @@
  * callbacks record and return: no user code runs inside uv_run.
  *
  * libuv counts in milliseconds.  A wait is therefore cut: all but its last
- * two milliseconds through uv_run, the rest by ppoll(2) on the loop's own
- * descriptor, which has the resolution of the system's timers.
+ * two milliseconds, and what it may oversleep, through uv_run, the rest by
+ * ppoll(2) on the loop's own descriptor, in the resolution of the system.
  *
  * libuv registers a started uv_poll in the next uv_run, and aborts the process
  * if it cannot: loop_uv_register.c does it first.  One that was closed or
@@ -191,9 +191,10 @@ static void block(poe_loop *l, int64_t ns) {
 /* What is left to wait: nothing, unless it was the timer that ended this. */
 static int64_t wait_coarsely(poe_loop *l, int64_t ns) {
   int64_t till = (int64_t)uv_hrtime() + ns;
+  int64_t ms = (ns - ns / POE__OVERSLEPT) / 1000000 - 1;
   l->is_over = 0;
   uv_update_time(&l->uv);
-  uv_timer_start(&l->timer, on_timer, (uint64_t)(ns / 1000000) - 1, 0);
+  uv_timer_start(&l->timer, on_timer, (uint64_t)ms, 0);
   uv_run(&l->uv, UV_RUN_ONCE);
   uv_timer_stop(&l->timer);
   return l->is_over && !l->recorded ? till - (int64_t)uv_hrtime() : 0;

@@ -2,11 +2,12 @@
 /*
  * wait.c -- waits that end in time.
  *
- * Two things wake a thread late.  Linux lets it oversleep by its slack, 50 us
+ * Three things wake a thread late.  Linux lets it oversleep by its slack, 50 us
  * if nobody said otherwise: that is cut for the wait and then given back, as
- * children inherit it.  And a processor that has slept long takes some 100 us
- * to wake up, but one that sleeps for a moment a third of that: so the end of
- * a long wait is a wait of its own.
+ * children inherit it.  It may oversleep by a part of the wait, too.  And a
+ * processor that has slept long takes some 100 us to wake up, but one that
+ * sleeps for a moment a third of that.  So the end of a long wait is a wait of
+ * its own.
  */
 #include <time.h>
 #ifdef __linux__
@@ -39,19 +40,19 @@ static int64_t clock_ns(void) {
   return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-/* Until something is ready; 0: nothing is, it is over. */
-static int wait_in_time(int64_t ns, poe__waiter *wait, void *ud) {
+static int wait_in_parts(int64_t ns, poe__waiter *wait, void *ud) {
   int64_t till = clock_ns() + ns;
-  int ready = wait(ud, ns - END_NS);
-  if (ready != 0) return ready;
-  ns = till - clock_ns();
+  for (; ns > LONG_NS; ns = till - clock_ns()) {
+    int ready = wait(ud, ns - ns / POE__OVERSLEPT - END_NS);
+    if (ready != 0) return ready;
+  }
   return wait(ud, ns > 0 ? ns : 0);
 }
 
 int poe__wait(int64_t ns, poe__waiter *wait, void *ud) {
   if (ns <= 0) return wait(ud, ns);
   int slack = cut_slack();
-  int ready = ns > LONG_NS ? wait_in_time(ns, wait, ud) : wait(ud, ns);
+  int ready = wait_in_parts(ns, wait, ud);
   restore_slack(slack);
   return ready;
 }
