@@ -67,11 +67,28 @@ describe("options.check", function()
       "Thing.new: unknown parameter 'gets' (did you mean 'get'?)")
   end)
 
+  it("knows other names that a parameter has in POE", function()
+    local ok, message = pcall(options.check, "f", { InputRegexp = "x" }, {
+      input_literal = { "text" }, input_pattern = { "text", also = "InputRegexp" } })
+    assert.is_false(ok)
+    assert.matches("f: unknown parameter 'InputRegexp' %(did you mean 'input_pattern'%?%)$",
+      message)
+  end)
+
+  it("proposes nothing that is another word", function()
+    fails({ get = print, AutoFlush = true }, "Thing.new: unknown parameter 'AutoFlush' "
+      .. "(known: get, literal, max_length, number, source, timeout, verbose, what)")
+    local many = {}
+    for i = 1, 13 do many["name" .. i] = { "any" } end
+    assert.has_error(function() options.check("f", { other = 1 }, many) end,
+      "f: unknown parameter 'other' (there is nothing like it)")
+  end)
+
   it("does not take long over a long key", function()
     local begun = os.clock()
     local ok, message = pcall(check, { get = print, [("x"):rep(1000000)] = 1 })
     assert.is_false(ok)
-    assert.truthy(message:find("x' (did you mean 'max_length'?)", 1, true))
+    assert.truthy(message:find("x' (known: get, literal, max_length, ", 1, true))
     assert.is_true(os.clock() - begun < 1)
   end)
 
@@ -101,6 +118,7 @@ describe("options.check", function()
       { "number", 0.5, "an integer, got 0.5" },
       { "source", true, "a string that is not empty or a function, got a boolean" },
       { "verbose", "no", "a boolean, got a string" },
+      { "number", { new = print }, "an integer, got a class (call its 'new')" },
     } do
       fails({ get = print, [case[1]] = case[2] },
         ("Thing.new: parameter '%s' must be %s"):format(case[1], case[3]))

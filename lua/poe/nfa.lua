@@ -30,7 +30,7 @@ local PARAMETERS = {
   inline_states = { "table" },
   object_states = { "table" },
   package_states = { "table" },
-  runstate = { "any" },
+  runstate = { "any", also = "heap" },
   options = { "table", default = {} },
 }
 

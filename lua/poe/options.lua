@@ -11,6 +11,7 @@ local options = {}
 ---@field [1] string  names of kinds, with "|" between: "text|function"
 ---@field required? boolean
 ---@field default? any  not checked
+---@field also? string  what POE calls it, if that is another word
 
 ---@class poe.options.kind
 ---@field text string  what it is called: "a positive integer"
@@ -70,18 +71,26 @@ local function sorted_keys(t)
   return keys
 end
 
+--- Of a key and its name in POE, if it has one of its own, the nearer one counts.
+local function distance_to(word, key, parameter)
+  local d = distance(word, plain(key))
+  local also = type(parameter) == "table" and parameter.also
+  return also and math.min(d, distance(word, plain(also))) or d
+end
+
 --- The key of `known` that is most like `name`; of equals the first as sorted.
 ---@param name string
 ---@param known table<string, any>
 ---@return string?
+---@return boolean? is_near  half of it is the same, or more
 function options.nearest(name, known)
   local best, least
   local word = plain(name):sub(1, 64)
   for _, key in ipairs(sorted_keys(known)) do
-    local d = distance(word, plain(key))
+    local d = distance_to(word, key, known[key])
     if not least or d < least then best, least = key, d end
   end
-  return best
+  return best, best and 2 * least <= #word + 1
 end
 
 -- ---- kinds --------------------------------------------------------------------
@@ -165,7 +174,12 @@ local function shows(kinds)
   return false
 end
 
+local function is_class(value)
+  return type(value) == "table" and type(rawget(value, "new")) == "function"
+end
+
 local function describe(value, kinds)
+  if is_class(value) then return "got a class (call its 'new')" end
   if type(value) == "number" then return ("got %s"):format(value) end
   if value == "" then return "got an empty one" end
   if type(value) == "string" and shows(kinds) then
@@ -176,15 +190,26 @@ end
 
 -- ---- checking ---------------------------------------------------------------
 
+local LISTED = 12 -- names in a message, at most
+
+--- What to take in place of a name that is not known.
+local function advice(name, parameters)
+  local nearest, is_near = options.nearest(name, parameters)
+  if not nearest then return "it takes none" end
+  if is_near then return "did you mean '" .. nearest .. "'?" end
+  local keys = sorted_keys(parameters)
+  if #keys > LISTED then return "there is nothing like it" end
+  return "known: " .. table.concat(keys, ", ")
+end
+
 local function check_known(where, given, parameters)
   for _, key in ipairs(sorted_keys(given)) do
     if type(key) ~= "string" then
       blame(("%s: unknown parameter [%s] (a named parameter expected)")
         :format(where, key))
     elseif not parameters[key] then
-      local nearest = options.nearest(key, parameters)
-      blame(("%s: unknown parameter '%s' (%s)"):format(where, key, nearest
-        and "did you mean '" .. nearest .. "'?" or "it takes none"))
+      blame(("%s: unknown parameter '%s' (%s)"):format(where, key,
+        advice(key, parameters)))
     end
   end
 end
@@ -228,7 +253,7 @@ function options.check(where, given, parameters)
     blame(("bad argument #1 to '%s' (table of named parameters expected, %s)")
       :format(where, describe(given)))
   end
-  if type(rawget(given, "new")) == "function" then
+  if is_class(given) then
     blame(("%s: call it with '.', not with ':'"):format(where))
   end
   if not is_right(given, parameters) then

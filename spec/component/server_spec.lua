@@ -115,6 +115,18 @@ describe("Server.TCP", function()
   end)
 
   describe("for the session of a client", function()
+    it("hands on every argument, nils too", function()
+      local got
+      serve({ client_args = { nil, 2, nil, n = 3 },
+        client_connected = function(kernel, _, ...)
+          got = table.pack(...)
+          kernel:yield "shutdown"
+        end,
+        client_input = function() end,
+      }, { { { "wait", 0.01 } } })
+      assert.same({ nil, 2, nil, n = 3 }, got)
+    end)
+
     it("has callbacks in POE's order", function()
       serve({
         client_args = { "a", "b" },
@@ -412,7 +424,13 @@ describe("Server.TCP", function()
         { client_input = echo, inline_states = { shutdown = echo } },
       ["parameter 'object_states' has '_start', which is the component's own"] =
         { client_input = echo, object_states = { [{}] = { "_start" } } },
-      ["session_params: unknown parameter 'args' (did you mean 'options'?)"] =
+      ["keys of 'object_states' must be objects, got a number"] =
+        { client_input = echo, object_states = { {}, { "a" } } },
+      ["keys of 'package_states' must be modules or their names, got a number"] =
+        { client_input = echo, package_states = { "my.module", { "a" } } },
+      ["unknown parameter 'Args' (did you mean 'client_args'?)"] =
+        { client_input = echo, Args = {} },
+      ["session_params: unknown parameter 'args' (known: options)"] =
         { client_input = echo, session_params = { args = {} } },
       ["parameter 'idle_timeout' must be a number of seconds, got -1"] =
         { client_input = echo, idle_timeout = -1 },

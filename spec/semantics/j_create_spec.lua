@@ -32,6 +32,10 @@ describe("116 create (J13_create_errors)", function()
     refuses("unknown parameter 1", { 1 })
     refuses("unknown parameter 'inline_state'",
       { inline_state = { _start = start } })
+    refuses("unknown parameter 'InlineStates' %(did you mean 'inline_states'%?%)",
+      { InlineStates = { _start = start } })
+    assert.error_matches(function() poe.session:create { args = {} } end,
+      "create: call it with '.', not with ':'", 1, true)
   end)
 
   for _, key in ipairs { "inline_states", "object_states", "package_states",

@@ -161,6 +161,8 @@ describe("Every wheel", function()
       refuses("event: unknown parameter 'tickevent' (did you mean 'tick_event'?)",
         { tickevent = "x" })
       refuses("event: parameter 'tick_event' cannot be false", { tick_event = false })
+      refuses("event: no event is named (it is false that takes one away, not nil)",
+        { error_event = nil })
       refuses("event: parameter 'error_event' must be a string or false, got true",
         { error_event = true })
       wheel:event { error_event = false }

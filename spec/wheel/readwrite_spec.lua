@@ -638,6 +638,8 @@ describe("ReadWrite", function()
       { handle = 1, low_mark = 2, high_mark = 1 })
     refuses("parameter 'filter' must be a filter, got 2",
       { handle = 1, filter = 2 })
+    refuses("parameter 'filter' must be a filter, got a class (call its 'new')",
+      { handle = 1, filter = Line })
     refuses("parameter 'handle' must be a handle (a descriptor, an open file, or " ..
       "an object that has one), got a string", { handle = "x" })
     refuses("unknown parameter 'InputEvent' (did you mean 'input_event'?)",

@@ -6,6 +6,7 @@
  * the index of its states, see lpoe_state.c.  A slot is taken before the
  * session is created, and given back when the kernel says that it has gone.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -96,6 +97,27 @@ static const char *const parameters[] = {"inline_states", "object_states",
                                          "package_states", "args", "options",
                                          "heap"};
 
+/* Whether two names are the same word: inline_states, InlineStates. */
+static int is_same_word(const char *a, const char *b) {
+  for (;; a++, b++) {
+    while (*a == '_') a++;
+    while (*b == '_') b++;
+    if (tolower((unsigned char)*a) != tolower((unsigned char)*b)) return 0;
+    if (!*a) return 1;
+  }
+}
+
+static int raise_unknown(lua_State *L, const char *name) {
+  size_t n = sizeof parameters / sizeof *parameters;
+  if (lua_getfield(L, 1, "create") == LUA_TFUNCTION)
+    return luaL_error(L, "create: call it with '.', not with ':'");
+  for (size_t i = 0; i < n; i++)
+    if (is_same_word(parameters[i], name))
+      return luaL_error(L, "create: unknown parameter '%s' (did you mean '%s'?)",
+                        name, parameters[i]);
+  return luaL_error(L, "create: unknown parameter '%s'", name);
+}
+
 static int parameter_index(lua_State *L, int key) {
   size_t n = sizeof parameters / sizeof *parameters;
   if (lua_type(L, key) != LUA_TSTRING)
@@ -104,7 +126,7 @@ static int parameter_index(lua_State *L, int key) {
   const char *name = lua_tostring(L, key);
   for (size_t i = 0; i < n; i++)
     if (strcmp(parameters[i], name) == 0) return (int)i + AT_INLINE;
-  return luaL_error(L, "create: unknown parameter '%s'", name);
+  return raise_unknown(L, name);
 }
 
 /* Spread the table at 1 over the stack; what is missing is nil. */

@@ -89,8 +89,20 @@ local function refuse(where, key, event, own)
   end
 end
 
+--- What `create` would say of the first connection is said at once.
+local function check_object(where, key, object)
+  local kind = type(object)
+  if kind == "table" or kind == "userdata"
+    or kind == "string" and key == "package_states" then
+    return
+  end
+  options.blame(("%s: keys of '%s' must be %s, got a %s"):format(where, key,
+    key == "package_states" and "modules or their names" or "objects", kind))
+end
+
 local function check_methods(where, key, objects, own)
-  for _, methods in pairs(objects or {}) do
+  for object, methods in pairs(objects or {}) do
+    check_object(where, key, object)
     for index, name in pairs(type(methods) == "table" and methods or {}) do
       refuse(where, key, math.type(index) and name or index, own)
     end

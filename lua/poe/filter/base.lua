@@ -16,12 +16,18 @@ local Base = {}
 
 local METHODS = { "get_one_start", "get_one", "get", "put", "get_pending", "clone" }
 
+--- A class has the methods of its filters, but is none.
+local function is_class(value)
+  return type(value) == "table" and rawget(value, "__index") == value
+    and rawget(value, "new") ~= nil
+end
+
 --- Whether `value` has the methods of a filter; it need not be one of ours.
 ---@param value any
 ---@return boolean
 function Base.is_filter(value)
   local kind = type(value)
-  if kind ~= "table" and kind ~= "userdata" then return false end
+  if kind ~= "table" and kind ~= "userdata" or is_class(value) then return false end
   for _, name in ipairs(METHODS) do
     local ok, method = pcall(function() return value[name] end)
     if not ok or method == nil then return false end

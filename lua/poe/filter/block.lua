@@ -26,7 +26,7 @@ local Block = Base.class "poe.filter.block"
 local PARAMETERS = {
   block_size = { "size" },
   length_codec = { "table" },
-  max_length = { "size" },
+  max_length = { "size", also = "MaxBuffer" },
 }
 local CODEC_PARAMETERS = {
   encode = { "function", required = true },

@@ -34,7 +34,7 @@ local MAX_CONTENT = 1 << 20
 local PARAMETERS = {
   max_content = { "size" },
   streaming = { "boolean" },
-  max_header = { "size", default = 65536 },
+  max_header = { "size", default = 65536, also = "MaxBuffer" },
   max_uri = { "size", default = 8192 },
 }
 

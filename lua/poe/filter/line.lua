@@ -27,10 +27,10 @@ local Line = Base.class "poe.filter.line"
 local PARAMETERS = {
   literal = { "text" },
   input_literal = { "text" },
-  input_pattern = { "text" },
+  input_pattern = { "text", also = "InputRegexp" },
   autodetect = { "boolean" },
   output_literal = { "string" },
-  max_length = { "size", default = MAX_LENGTH },
+  max_length = { "size", default = MAX_LENGTH, also = "MaxBuffer" },
 }
 
 -- ---- where lines end ----------------------------------------------------------

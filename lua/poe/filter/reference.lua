@@ -29,7 +29,7 @@ local Reference = Base.class "poe.filter.reference"
 local PARAMETERS = {
   serializer = { "table" },
   compression = { "boolean", default = false },
-  max_length = { "size", default = MAX_LENGTH },
+  max_length = { "size", default = MAX_LENGTH, also = "MaxBuffer" },
 }
 local SERIALIZER_PARAMETERS = {
   freeze = { "function", required = true },

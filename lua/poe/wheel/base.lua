@@ -284,6 +284,9 @@ end
 function Wheel:event(names)
   local core = Base.check_alive(self, "event")
   local class = core.class
+  if type(names) == "table" and next(names) == nil then
+    options.blame "event: no event is named (it is false that takes one away, not nil)"
+  end
   for option, name in pairs(options.check("event", names, class.event_kinds)) do
     if name == true then
       options.blame(("event: parameter '%s' must be a string or false, got true")

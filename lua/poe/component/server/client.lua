@@ -99,7 +99,8 @@ local function start(server, heap, socket, host, port)
   heap.client = wheel(server, socket)
   if not heap.client then return socket:close() end -- the loop has no room for it
   server.connections[kernel.session:ID()] = heap[CONNECTION]
-  given.client_connected(kernel, heap, table.unpack(given.client_args))
+  given.client_connected(kernel, heap, table.unpack(given.client_args, 1,
+    given.client_args.n or #given.client_args))
 end
 
 --- Nothing more is wanted from it; it is over when it has all that is for it.

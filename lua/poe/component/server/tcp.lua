@@ -68,7 +68,7 @@ local PARAMETERS = {
   started = { "function", default = Base.ignore },
   stopped = { "function", default = Base.ignore },
   listener_args = { "table", default = {} },
-  client_args = { "table", default = {} },
+  client_args = { "table", default = {}, also = "Args" },
   client_connected = { "function", default = Base.ignore },
   client_disconnected = { "function", default = Base.ignore },
   client_error = { "function" },
