@@ -456,6 +456,64 @@ describe("poe --max-memory", function()
       .. "bytes)\teat\n"):rep(5), out)
   end)
 
+  for what, way in pairs {
+    strings = "heap.kept[i] = i .. 'th'", tables = "heap.kept = { heap.kept }",
+    events = "kernel:yield('x', i)",
+  } do
+    it("is told by DIE though a session keeps all of it; others live on: " .. what,
+      function()
+        local status, out, err = poe_with("--max-memory=4M", ([[
+          poe.session.create { inline_states = {
+            _start = function(kernel, heap)
+              heap.kept = {}
+              kernel:sig("DIE", "died")
+              kernel:yield "eat"
+            end,
+            eat = function(kernel, heap) for i = 1, 1e9 do %s end end,
+            x = function() end,
+            died = function(kernel, heap, _, ex)
+              print(ex.event, ex.error_str)
+              heap.kept = nil
+              kernel:sig_handled()
+              kernel:post("other", "later")
+            end,
+            _stop = function() print "stopped" end,
+          } }
+          poe.session.create { inline_states = {
+            _start = function(kernel) kernel:alias_set "other" kernel:yield "meanwhile" end,
+            meanwhile = function()
+              local t = {}
+              for i = 1, 100 do t[i] = i .. "th" end
+              print("lives", #t)
+            end,
+            later = function() print(#("x"):rep(1000000)) end,
+          } }]]):format(way))
+        assert.equal("", err)
+        assert.equal("lives\t100\neat\tnot enough memory (max_memory is 4194304 bytes)\n"
+          .. "1000000\nstopped\n", (out:gsub("\t/%S+: ", "\t")))
+        assert.equal(0, status)
+      end)
+  end
+
+  it("is what is said to lack where a handler's stack cannot grow", function()
+    local status, out, err = poe_with("--max-memory=4M", [[
+      local object = { method = function() end }
+      poe.session.create { object_states = { [object] = { "method" } }, inline_states = {
+        _start = function(kernel) kernel:yield "fill" end,
+        plain = function() end,
+        fill = function(kernel, heap)
+          kernel:call(kernel.session, "plain")
+          pcall(function() while true do heap.kept = { heap.kept } end end)
+          local ok, message = pcall(kernel.call, kernel, kernel.session, "method")
+          heap.kept = nil
+          print(ok, message)
+        end,
+      } }]])
+    assert.equal("", err)
+    assert.equal("false\tnot enough memory\n", out)
+    assert.equal(0, status)
+  end)
+
   it("counts what waits in the kernel's queue", function()
     local status, out, err = poe_with("--max-memory=4M", [[
       poe.session.create { inline_states = {

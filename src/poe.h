@@ -241,11 +241,21 @@ void poe_slabs_trim(poe_slabs *m);
 /* A poe_alloc_fn, and a lua_Alloc; blocks are aligned to 8 bytes. */
 void *poe_slabs_alloc(void *slabs, void *p, size_t osize, size_t nsize);
 
-/* Memory that a host and its kernel may have together. */
+/* Memory that a host and its kernel may have together.  A part of the limit is
+   kept for failures: the exception, which the host makes, and the signal DIE. */
+enum poe_need {
+  POE_NEED_NONE,
+  POE_NEED_SOON, /* DIE waits in the queue: half of the reserve may be used */
+  POE_NEED_NOW   /* it is dispatched, or the exception made: all of it */
+};
 struct poe_budget {
   size_t used, limit;
-  size_t refused; /* how often there was no room */
+  size_t reserve;     /* of the limit */
+  enum poe_need need; /* the kernel's; the host may raise it for a while */
+  size_t refused;     /* how often there was no room */
 };
+/* So much more is used, if there is room for it: 1, or 0. */
+int poe_budget_take(struct poe_budget *b, size_t size);
 
 struct poe_config {
   const struct poe_ops *ops;

@@ -17,7 +17,7 @@ struct tally {
 struct all {
   struct tally *at;
   size_t count, room;
-  size_t posts, timers, tags, selects, signals, children, aliases;
+  size_t posts, timers, tags, selects, signals, children, aliases, deaths;
 };
 
 static void add(struct all *all, poe_session *s) {
@@ -63,6 +63,7 @@ static void count_posts(struct all *all, struct tally *t) {
     last = p;
     t->to++;
     all->posts++;
+    all->deaths += p->m.type == POE_EV_DIE;
     struct tally *from = tally_of(all, p->m.source);
     if (from && from != t) from->from++;
   }
@@ -149,6 +150,8 @@ static void check_totals(poe_kernel *k, const struct all *all) {
   ASSERT_EQ(k->selects.watchers.count, all->selects);
   ASSERT_EQ(k->signals.watchers.count, all->signals);
   ASSERT_EQ(k->children.watchers.count, all->children);
+  ASSERT_EQ(k->deaths.waiting, all->deaths);
+  ASSERT_EQ(k->deaths.at_work, 0);
 }
 
 void check_invariants(poe_kernel *k) {

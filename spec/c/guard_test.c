@@ -271,6 +271,83 @@ TEST(a_budget_counts_what_the_kernel_has_and_ends_it) {
   end();
 }
 
+static enum poe_need need[3];
+HANDLER(see_waiting) { need[1] = budget.need; }
+HANDLER(see_and_handle) {
+  need[2] = budget.need;
+  poe_sig_handled(host.k);
+}
+HANDLER(fill_and_die) {
+  need[0] = budget.need;
+  do_post(1, "meanwhile", NONE);
+  post_until_full();
+  die(c, 3);
+}
+static void watch_die(void) { do_sig("DIE", "on_die", NONE); }
+
+TEST(a_death_is_told_of_when_there_is_no_room_in_the_queue) {
+  host_open_with((struct host_options){.use_malloc = 1});
+  on(0, "x", NULL);
+  on(1, "fail", fill_and_die);
+  on(1, "meanwhile", see_waiting);
+  on(1, "on_die", see_and_handle);
+  start(1);
+  as(1, watch_die);
+  do_post(1, "fail", NONE);
+  budget = (struct poe_budget){.limit = SIZE_MAX, .reserve = 64 * 1024};
+  poe_kernel_set_budget(host.k, &budget);
+  budget.limit = budget.used + (1u << 20);
+  do_slice();
+  ASSERT_EQ(need[0], POE_NEED_NONE);
+  ASSERT_EQ(budget.need, POE_NEED_SOON);
+  while (host.k->events) do_slice();
+  ASSERT_EQ(need[1], POE_NEED_SOON);
+  ASSERT_EQ(need[2], POE_NEED_NOW);
+  ASSERT_EQ(budget.need, POE_NEED_NONE);
+  ASSERT_LE(budget.used + budget.reserve, budget.limit);
+  poe_kernel_set_budget(host.k, NULL);
+  take_log();
+  end();
+}
+
+/* What waits for a session that is stopped no longer needs the reserve. */
+HANDLER(kill_and_die) {
+  do_signal(1, "KILL", NONE);
+  die(c, 3);
+}
+
+TEST(a_death_that_nobody_will_be_told_of_needs_nothing) {
+  host_open_with((struct host_options){.use_malloc = 1});
+  on(1, "fail", kill_and_die);
+  start(1);
+  do_post(1, "fail", NONE);
+  budget = (struct poe_budget){.limit = SIZE_MAX, .reserve = 64 * 1024};
+  poe_kernel_set_budget(host.k, &budget);
+  do_slice();
+  ASSERT_EQ(budget.need, POE_NEED_SOON);
+  do_slice();
+  ASSERT_EQ(budget.need, POE_NEED_NONE);
+  poe_kernel_set_budget(host.k, NULL);
+  end();
+}
+
+TEST(the_reserve_of_a_budget_is_for_who_is_in_need) {
+  struct poe_budget b = {.limit = 1000, .reserve = 200};
+  ASSERT_EQ(poe_budget_take(&b, 801), 0);
+  ASSERT_EQ(poe_budget_take(&b, 800), 1);
+  ASSERT_EQ(poe_budget_take(&b, 1), 0);
+  b.need = POE_NEED_SOON;
+  ASSERT_EQ(poe_budget_take(&b, 101), 0);
+  ASSERT_EQ(poe_budget_take(&b, 100), 1);
+  b.need = POE_NEED_NOW;
+  ASSERT_EQ(poe_budget_take(&b, 101), 0);
+  ASSERT_EQ(poe_budget_take(&b, 100), 1);
+  b.need = POE_NEED_NONE; /* more is used than anybody may */
+  ASSERT_EQ(poe_budget_take(&b, 1), 0);
+  ASSERT_EQ(b.used, 1000);
+  ASSERT_EQ(b.refused, 5);
+}
+
 /* ---- topics of one session --------------------------------------------------------- */
 
 static void count_lines(const char *prefix, const char *about, size_t wanted) {

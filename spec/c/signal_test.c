@@ -51,6 +51,28 @@ TEST(it_reaches_descendants_deepest_first_then_the_target) {
   end();
 }
 
+static unsigned heard;
+HANDLER(hear) { heard++; }
+HANDLER(start_next) {
+  do_sig("X", "hear", NONE);
+  if (c->me < 100) start(c->me + 1);
+}
+
+TEST(it_reaches_many) {
+  host_open();
+  on(0, "_start", start_next);
+  on(0, "hear", hear);
+  for (unsigned n = 20; n <= 100; n += 20) {
+    heard = 0;
+    start(101 - n);
+    do_signal(101 - n, "X", NONE);
+    ASSERT_EQ(do_run(), 0);
+    ASSERT_EQ(heard, n);
+  }
+  take_log();
+  end();
+}
+
 TEST(to_the_kernel_it_reaches_all) {
   open_tree();
   everybody(watch_x);
@@ -374,13 +396,23 @@ TEST(IDLE_handled_with_new_work_comes_again) {
 
 static void handle_term(void) { ASSERT_EQ(do_sig("TERM", "term", NONE), 0); }
 
-TEST(without_memory_it_stops_nobody_who_would_have_handled_it) {
+TEST(without_memory_it_reaches_a_few_and_stops_nobody_else) {
   open_tree();
   on(0, "term", handled);
   everybody(wait_long);
   as(1, handle_term);
   do_signal(0, "TERM", NONE);
   memory.for_ever = 1;
+  memory.allow = 0;
+  ASSERT_EQ(do_slice(), 1);
+  ASSERT_LOG("1 term TERM");
+  memory.allow = -1;
+  for (unsigned i = 6; i <= POE__WALK_FEW; i++) {
+    start(i);
+    as(i, wait_long);
+  }
+  take_log();
+  do_signal(0, "TERM", NONE);
   memory.allow = 0;
   ASSERT_EQ(do_slice(), -ENOMEM);
   ASSERT_LOG("");

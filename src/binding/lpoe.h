@@ -421,9 +421,13 @@ int lpoe_not_sent(struct lpoe *P, lua_State *L, uint64_t id, int err);
 void lpoe_memory_switch(struct lpoe *P, lua_State *L);
 void lpoe_memory_from_environment(struct lpoe *P, lua_State *L);
 void lpoe_memory_stop(struct lpoe *P, lua_State *L);
-/* From now on the reserve may be used, or not. */
-void lpoe_memory_reserve(struct lpoe *P, int is_used);
+/* From now on so much of the reserve may be used; what it was before. */
+enum poe_need lpoe_memory_need(struct lpoe *P, enum poe_need need);
 size_t lpoe_memory_limit(const struct lpoe *P); /* 0: none */
+/* NULL if there is room for n more on a stack; else what is to be said: that
+   memory lacks, beyond the limit, or `what`, it being Lua's own that is met. */
+const char *lpoe_lacks_room(struct lpoe *P, lua_State *L, int n,
+                            const char *what);
 int lpoe_memory(lua_State *L);
 
 /* ---- lpoe_slow.c ------------------------------------------------------------ */

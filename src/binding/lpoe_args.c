@@ -492,7 +492,9 @@ static int push_packed(struct lpoe *P, lua_State *L, int values,
   lua_getfield(L, table, "n");
   int n = (int)lua_tointeger(L, -1);
   lua_pop(L, 1);
-  luaL_checkstack(L, n + 1, "too many arguments");
+  const char *why =
+      lpoe_lacks_room(P, L, n + 1, "stack overflow (too many arguments)");
+  if (why) luaL_error(L, "%s", why);
   for (int i = 1; i <= n; i++) lua_rawgeti(L, table, i);
   lua_remove(L, table);
   return n;

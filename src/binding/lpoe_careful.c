@@ -53,7 +53,9 @@ static int push_arguments(struct lpoe_careful *c, lua_State *L, int ndirect,
                           int values) {
   const struct poe_dispatch *d = c->d;
   int top = lua_gettop(L);
-  luaL_checkstack(L, ndirect + 2 * POE_PAYLOAD_MAX + 8, "too many arguments");
+  const char *why = lpoe_lacks_room(c->P, L, ndirect + 2 * POE_PAYLOAD_MAX + 8,
+                                    "stack overflow (too many arguments)");
+  if (why) luaL_error(L, "%s", why);
   if (d->handle)
     lpoe_push_parked(c->P, L, values, lpoe_payload(d->handle), 0);
   int lead = lua_gettop(L);

@@ -77,8 +77,9 @@ static enum poe_outcome deliver(struct lpoe *P, lua_State *co, int top,
     }
   } else if (direct) {
     int n = top - (HANDLER - 1);
-    if (n > FEW_RESULTS && !lua_checkstack(direct->L, n))
-      return lpoe_failed(P, co, d, "too many results", result);
+    const char *why = n > FEW_RESULTS
+        ? lpoe_lacks_room(P, direct->L, n, "too many results") : NULL;
+    if (why) return lpoe_failed(P, co, d, why, result);
     lua_xmove(co, direct->L, n);
     direct->nresults = n;
   }
@@ -111,9 +112,10 @@ static enum poe_outcome go_careful(struct lpoe *P, lua_State *co,
   lua_pushcfunction(co, lpoe_careful);
   lua_pushlightuserdata(co, &c);
   if (n) {
-    if (!lua_checkstack(co, n + 4)) {
+    const char *why = lpoe_lacks_room(P, co, n + 4, "too many arguments");
+    if (why) {
       drop_arguments(P, d);
-      return lpoe_failed(P, co, d, "too many arguments", result);
+      return lpoe_failed(P, co, d, why, result);
     }
     take_direct(co, direct);
   }
@@ -129,16 +131,16 @@ static enum poe_outcome go_straight(struct lpoe *P, lua_State *co,
                                     const struct poe_dispatch *d,
                                     uint32_t slot, struct poe_value *result) {
   struct lpoe_direct *direct = d->direct;
+  const char *why = NULL;
   /* A few arguments always fit beside the base. */
-  if (direct && direct->nargs > LPOE_LIGHT &&
-      !lua_checkstack(co, direct->nargs + 8)) {
+  if (direct && direct->nargs > LPOE_LIGHT)
+    why = lpoe_lacks_room(P, co, direct->nargs + 8, "too many arguments");
+  else if (!direct && lpoe_count(d->args) + lpoe_count(d->extra) > LPOE_LIGHT &&
+           !lua_checkstack(co, 2 * POE_PAYLOAD_MAX + 8))
+    why = "not enough memory";
+  if (why) {
     drop_arguments(P, d);
-    return lpoe_failed(P, co, d, "too many arguments", result);
-  }
-  if (!direct && lpoe_count(d->args) + lpoe_count(d->extra) > LPOE_LIGHT &&
-      !lua_checkstack(co, 2 * POE_PAYLOAD_MAX + 8)) {
-    drop_arguments(P, d);
-    return lpoe_failed(P, co, d, "not enough memory", result);
+    return lpoe_failed(P, co, d, why, result);
   }
   return resume(P, co, push_straight(P, co, slot, d), d, result);
 }

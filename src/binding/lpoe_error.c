@@ -185,9 +185,9 @@ struct poe_value lpoe_park_exception(struct lpoe *P, lua_State *co,
                                      const struct poe_frame *frame,
                                      const char *instead) {
   struct build b = {P, co, frame, instead};
-  lpoe_memory_reserve(P, 1);
+  enum poe_need before = lpoe_memory_need(P, POE_NEED_NOW);
   struct poe_value value = build_exception(P, &b);
-  lpoe_memory_reserve(P, 0);
+  lpoe_memory_need(P, before);
   return value;
 }
 

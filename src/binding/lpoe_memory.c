@@ -4,7 +4,8 @@
  *
  * Lua's allocator is wrapped: beyond the limit it has no memory, so that Lua
  * collects, and raises if that did not help.  A reserve is kept for what then
- * must be said: the exception object with its traceback.
+ * must be said and done: the exception object with its traceback, and the
+ * handlers of DIE.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -14,22 +15,21 @@
 #define RESERVE ((size_t)64 * 1024)
 
 struct lpoe_memory {
-  struct poe_budget budget;
-  size_t limit; /* the reserve included */
+  struct poe_budget budget; /* its limit is SIZE_MAX while there is none */
   lua_Alloc old;
   void *old_ud;
 };
 
 static void *allocate(void *ud, void *p, size_t old, size_t size) {
   struct lpoe_memory *m = ud;
-  struct poe_budget *b = &m->budget;
   size_t had = p ? old : 0; /* else it is the kind of a new object */
-  if (size > had && (b->used > b->limit || size - had > b->limit - b->used)) {
-    b->refused++;
-    return NULL;
-  }
+  size_t more = size > had ? size - had : 0;
+  if (more && !poe_budget_take(&m->budget, more)) return NULL;
   void *q = m->old(m->old_ud, p, old, size);
-  if (q || size == 0) b->used += size - had;
+  if (!q && size)
+    m->budget.used -= more;
+  else if (size < had)
+    m->budget.used -= had - size;
   return q;
 }
 
@@ -56,17 +56,31 @@ void lpoe_memory_stop(struct lpoe *P, lua_State *L) {
     free(m);
   } else {
     m->budget.limit = SIZE_MAX;
+    m->budget.reserve = 0;
   }
 }
 
-void lpoe_memory_reserve(struct lpoe *P, int is_used) {
-  struct lpoe_memory *m = P->memory;
-  if (!m || m->limit == 0) return;
-  m->budget.limit = is_used ? m->limit : m->limit - RESERVE;
+enum poe_need lpoe_memory_need(struct lpoe *P, enum poe_need need) {
+  if (!P->memory) return POE_NEED_NONE;
+  enum poe_need before = P->memory->budget.need;
+  P->memory->budget.need = need;
+  return before;
 }
 
 size_t lpoe_memory_limit(const struct lpoe *P) {
-  return P->memory ? P->memory->limit : 0;
+  const struct lpoe_memory *m = P->memory;
+  return m && m->budget.limit != SIZE_MAX ? m->budget.limit : 0;
+}
+
+static size_t refused(const struct lpoe *P) {
+  return P->memory ? P->memory->budget.refused : 0;
+}
+
+const char *lpoe_lacks_room(struct lpoe *P, lua_State *L, int n,
+                            const char *what) {
+  size_t before = refused(P);
+  if (lua_checkstack(L, n)) return NULL;
+  return refused(P) == before ? what : "not enough memory";
 }
 
 /* ---- the switch -------------------------------------------------------------- */
@@ -92,8 +106,8 @@ static void set(struct lpoe *P, lua_State *L, const char *who, size_t limit) {
     luaL_error(L, "%s: %I bytes of memory are too few: %I are used already, "
                "and %d kept in reserve", who, (LUAI_UACINT)limit,
                (LUAI_UACINT)m->budget.used, (int)RESERVE);
-  m->limit = limit;
-  m->budget.limit = limit ? limit - RESERVE : SIZE_MAX;
+  m->budget.limit = limit ? limit : SIZE_MAX;
+  m->budget.reserve = limit ? RESERVE : 0;
 }
 
 static size_t check_size(lua_State *L, const char *who, const char *text) {
@@ -125,9 +139,10 @@ void lpoe_memory_from_environment(struct lpoe *P, lua_State *L) {
 int lpoe_memory(lua_State *L) {
   struct lpoe *P = lua_touserdata(L, lua_upvalueindex(1));
   const struct lpoe_memory *m = P->memory;
-  if (!m || m->limit == 0) return 0;
+  size_t limit = lpoe_memory_limit(P);
+  if (!limit) return 0;
   lua_pushinteger(L, (lua_Integer)m->budget.used);
-  lua_pushinteger(L, (lua_Integer)m->limit);
+  lua_pushinteger(L, (lua_Integer)limit);
   lua_pushinteger(L, (lua_Integer)m->budget.refused);
   return 3;
 }

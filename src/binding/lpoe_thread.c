@@ -67,13 +67,13 @@ lua_State *lpoe_thread_at_depth(struct lpoe *P) {
 }
 
 int lpoe_is_too_deep(struct lpoe *P) {
-  char here;
-  const char *bottom = P->stack_bottom;
+  /* Not a variable's: under a sanitizer these may lie elsewhere. */
+  const char *here = __builtin_frame_address(0), *bottom = P->stack_bottom;
   if (P->depth == 0) {
-    P->stack_bottom = (const char *)__builtin_frame_address(0);
+    P->stack_bottom = here;
     return 0;
   }
-  size_t used = bottom > &here ? (size_t)(bottom - &here)
-                               : (size_t)(&here - bottom);
+  size_t used = bottom > here ? (size_t)(bottom - here)
+                              : (size_t)(here - bottom);
   return used > P->stack_max;
 }

@@ -73,6 +73,22 @@ void poe__shrink(poe_kernel *k, void **p, size_t item, size_t *room,
   *room = n;
 }
 
+/* ---- the budget -------------------------------------------------------------- */
+
+static void tell_need(poe_kernel *k) {
+  if (!k->own.budget) return;
+  k->own.budget->need = k->deaths.at_work ? POE_NEED_NOW
+                        : k->deaths.waiting ? POE_NEED_SOON
+                                            : POE_NEED_NONE;
+}
+
+void poe__count_deaths(poe_kernel *k, int waiting, int at_work) {
+  k->deaths.waiting += waiting;
+  k->deaths.at_work += at_work;
+  tell_need(k);
+}
+
 void poe_kernel_set_budget(poe_kernel *k, struct poe_budget *budget) {
   poe__slabs_set_budget(&k->own, budget);
+  tell_need(k);
 }

@@ -43,6 +43,7 @@ static void drop_names(poe_kernel *k, const struct poe__message *m) {
 
 void poe__message_drop(poe_kernel *k, struct poe__message *m,
                        const uint64_t *words) {
+  if (m->type == POE_EV_DIE) poe__count_deaths(k, -1, 0);
   poe__discard(k, (unsigned)m->n - m->own, words + m->own);
   drop_names(k, m);
 }
@@ -87,6 +88,8 @@ static void copy_words(uint64_t *to, const uint64_t *from, unsigned n) {
 static inline int enqueue(poe_kernel *k, const struct poe__send *send) {
   unsigned n = send->nown + send->args.n;
   struct poe__post *post = poe__fifo_push(k, n);
+  if (POE__UNLIKELY(!post) && send->type == POE_EV_DIE)
+    post = poe__fifo_push_last(k, n);
   if (!post) return -ENOMEM;
   post->due_ns = post_due(k);
   post->seq = k->queue.seq++;
@@ -260,7 +263,10 @@ void poe__died(poe_kernel *k, const struct poe_frame *f,
                              .event = k->n_die,
                              .type = POE_EV_DIE,
                              .args = {exception->n, exception->words}};
-    if (poe__enqueue(k, &send) == 0) return;
+    if (poe__enqueue(k, &send) == 0) {
+      poe__count_deaths(k, 1, 0);
+      return;
+    }
   }
   poe__set_exception(k, exception);
 }

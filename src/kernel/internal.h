@@ -215,6 +215,9 @@ struct poe_kernel {
   int error; /* what cannot be told otherwise: -ENOMEM, the loop's */
   int has_exception;
   struct poe_value exception;
+  struct {
+    int waiting, at_work; /* signals DIE: in the queue, and dispatched now */
+  } deaths;
 
   poe_session root;
   struct poe__map sessions;
@@ -267,6 +270,8 @@ int poe__grow(poe_kernel *k, void **p, size_t item, size_t *room,
               size_t need);
 /* Make it hold n items only, if the allocator can. */
 void poe__shrink(poe_kernel *k, void **p, size_t item, size_t *room, size_t n);
+/* So many signals DIE more or less: what the budget keeps for them follows. */
+void poe__count_deaths(poe_kernel *k, int waiting, int at_work);
 
 static inline uint64_t poe__id(const poe_session *s) { return s->by_id.key; }
 /* What it owns, from now on... */
@@ -417,11 +422,14 @@ static inline int poe__session_accepts(const poe_session *s) {
 int poe__session_can_own(const poe_session *s);
 /*
  * A session and its descendants, breadth first, siblings oldest first; each
- * is held until poe__walk_free.
+ * is held until poe__walk_free.  A few need no memory, so that DIE reaches them
+ * when there is none.
  */
+#define POE__WALK_FEW 32
 struct poe__walk {
   poe_session **at;
   size_t count, room;
+  poe_session *few[POE__WALK_FEW];
 };
 int poe__walk_add(poe_kernel *k, struct poe__walk *w, poe_session *s);
 int poe__walk_tree(poe_kernel *k, struct poe__walk *w, poe_session *s);

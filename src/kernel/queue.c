@@ -19,6 +19,11 @@
 
 #define PAGE_ROOM (PAGE_SIZE - sizeof(struct poe__page))
 
+/* At the end of each page, for signals DIE when there is no memory for another
+   page: so many can tell of that. */
+#define LAST_WORDS \
+  (8 * (sizeof(struct poe__post) + sizeof(((struct poe_value *)0)->words)))
+
 static struct poe__page *new_page(poe_kernel *k) {
   struct poe__page *page = k->queue.fifo.spare;
   if (page)
@@ -38,12 +43,21 @@ static void retire_page(poe_kernel *k, struct poe__page *page) {
     k->queue.fifo.spare = page;
 }
 
+static inline uint32_t size_with(unsigned words) {
+  return (uint32_t)(sizeof(struct poe__post) + words * sizeof(uint64_t));
+}
+
+static inline struct poe__post *add(struct poe__page *page, uint32_t size) {
+  struct poe__post *post = (void *)((char *)page->data + page->write);
+  page->write += size;
+  return post;
+}
+
 struct poe__post *poe__fifo_push(poe_kernel *k, unsigned words) {
   struct poe__fifo *f = &k->queue.fifo;
-  uint32_t size =
-      (uint32_t)(sizeof(struct poe__post) + words * sizeof(uint64_t));
+  uint32_t size = size_with(words);
   struct poe__page *page = f->tail;
-  if (POE__UNLIKELY(!page || page->write + size > PAGE_ROOM)) {
+  if (POE__UNLIKELY(!page || page->write + size > PAGE_ROOM - LAST_WORDS)) {
     page = new_page(k);
     if (!page) return NULL;
     if (f->tail)
@@ -52,9 +66,13 @@ struct poe__post *poe__fifo_push(poe_kernel *k, unsigned words) {
       f->head = page;
     f->tail = page;
   }
-  struct poe__post *post = (void *)((char *)page->data + page->write);
-  page->write += size;
-  return post;
+  return add(page, size);
+}
+
+struct poe__post *poe__fifo_push_last(poe_kernel *k, unsigned words) {
+  struct poe__page *page = k->queue.fifo.tail;
+  uint32_t size = size_with(words);
+  return page && page->write + size <= PAGE_ROOM ? add(page, size) : NULL;
 }
 
 /* The page is read: the next one, or from its beginning when it is the last. */

@@ -85,6 +85,8 @@ struct poe__queue {
 
 /* Room for a post at the end; NULL: out of memory.  Filled by the caller. */
 struct poe__post *poe__fifo_push(poe_kernel *k, unsigned words);
+/* The same in what each page keeps for it: for a DIE that found no room. */
+struct poe__post *poe__fifo_push_last(poe_kernel *k, unsigned words);
 /* The head's page is read: NULL if it was the last.  See poe__fifo_head. */
 struct poe__post *poe__fifo_turn(poe_kernel *k);
 void poe__fifo_fini(poe_kernel *k);

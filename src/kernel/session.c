@@ -77,9 +77,21 @@ static poe_session *child_at(const struct poe__list *node) {
   return POE__ITEM(node, poe_session, sibling);
 }
 
+static int widen(poe_kernel *k, struct poe__walk *w) {
+  if (w->room > POE__WALK_FEW)
+    return poe__grow(k, (void **)&w->at, sizeof *w->at, &w->room,
+                     w->count + 1);
+  size_t room = w->room ? 2 * POE__WALK_FEW : POE__WALK_FEW;
+  poe_session **at = w->room ? poe__alloc(k, room * sizeof *at) : w->few;
+  if (!at) return -ENOMEM;
+  if (w->room) memcpy(at, w->few, sizeof w->few);
+  w->at = at;
+  w->room = room;
+  return 0;
+}
+
 int poe__walk_add(poe_kernel *k, struct poe__walk *w, poe_session *s) {
-  int err = poe__grow(k, (void **)&w->at, sizeof *w->at, &w->room,
-                      w->count + 1);
+  int err = w->count == w->room ? widen(k, w) : 0;
   if (err) return err;
   poe__session_hold(s);
   w->at[w->count++] = s;
@@ -101,8 +113,9 @@ int poe__walk_tree(poe_kernel *k, struct poe__walk *w, poe_session *s) {
 
 void poe__walk_free(poe_kernel *k, struct poe__walk *w) {
   for (size_t i = 0; i < w->count; i++) poe__session_release(k, w->at[i]);
-  poe__free(k, w->at, w->room * sizeof *w->at);
-  memset(w, 0, sizeof *w);
+  if (w->at != w->few) poe__free(k, w->at, w->room * sizeof *w->at);
+  w->at = NULL;
+  w->count = w->room = 0;
 }
 
 /* ---- the events of the tree --------------------------------------------------- */

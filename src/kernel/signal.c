@@ -363,13 +363,16 @@ struct flight {
   poe_name *name;
   struct poe__walk scope;   /* backwards: the order of delivery */
   struct watcher **watcher; /* beside scope; held; NULL where none */
+  struct watcher *few[POE__WALK_FEW];
   int handled;
   int was_exception; /* one was waiting before this one came */
 };
 
 static int snapshot(poe_kernel *k, struct flight *fl) {
   if (!find_record(k, fl->name)) return 0;
-  fl->watcher = poe__zalloc(k, fl->scope.count * sizeof *fl->watcher);
+  fl->watcher = fl->scope.count <= POE__WALK_FEW
+                    ? fl->few
+                    : poe__alloc(k, fl->scope.count * sizeof *fl->watcher);
   if (!fl->watcher) return -ENOMEM;
   for (size_t i = 0; i < fl->scope.count; i++) {
     struct watcher *w = find(k, fl->scope.at[i], fl->name);
@@ -413,7 +416,8 @@ static void run_watchers(poe_kernel *k, struct flight *fl) {
     if (!(fl->scope.at[i]->flags & POE__DEAD)) run_watcher(k, fl, w);
     release(k, w);
   }
-  poe__free(k, fl->watcher, fl->scope.count * sizeof *fl->watcher);
+  if (fl->watcher != fl->few)
+    poe__free(k, fl->watcher, fl->scope.count * sizeof *fl->watcher);
 }
 
 /* Nobody made use of the warning: the next idle signal cannot be handled.
@@ -471,6 +475,7 @@ static void end_flight(poe_kernel *k, struct flight *fl) {
   unsigned n = (unsigned)fl->m->n - fl->m->own;
   const uint64_t *words = fl->words + fl->m->own;
   poe__walk_free(k, &fl->scope);
+  if (fl->m->type & POE_EV_DIE) poe__count_deaths(k, 0, -1);
   /* A DIE that a program sent is a signal like others. */
   if (!(fl->m->type & POE_EV_DIE) || fl->handled) {
     poe__discard(k, n, words);
@@ -496,8 +501,10 @@ void poe__signal_deliver(poe_kernel *k, struct poe__message *m,
   struct flight fl = {
       .m = m, .words = words, .name = poe__name_at(k, m->event)};
   int err = 0;
-  if (m->type & POE_EV_DIE)
+  if (m->type & POE_EV_DIE) {
+    poe__count_deaths(k, -1, 1);
     err = add_ancestors(k, &fl.scope, m->dest->parent);
+  }
   if (!err) err = poe__walk_tree(k, &fl.scope, m->dest);
   if (err)
     k->error = err;
@@ -516,6 +523,7 @@ void poe__signal_die_up(poe_kernel *k, poe_session *first,
   k->traced_kind = NULL; /* it never was in the queue */
   struct flight fl = {
       .m = &m, .words = exception->words, .name = k->n_die};
+  poe__count_deaths(k, 0, 1);
   if (add_ancestors(k, &fl.scope, first))
     k->error = -ENOMEM;
   else

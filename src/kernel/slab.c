@@ -50,15 +50,26 @@ static int is_small(size_t size) {
 
 /* ---- the system's ---------------------------------------------------------------- */
 
-/* So much more, if there is room for it. */
-static int count_in(struct poe_slabs *m, size_t size) {
-  struct poe_budget *b = m->budget;
-  if (b && (size > b->limit || b->used > b->limit - size)) {
+static size_t room_in(const struct poe_budget *b) {
+  size_t kept = b->need == POE_NEED_NONE   ? b->reserve
+                : b->need == POE_NEED_SOON ? b->reserve / 2
+                                           : 0;
+  return b->used + kept < b->limit ? b->limit - kept - b->used : 0;
+}
+
+int poe_budget_take(struct poe_budget *b, size_t size) {
+  if (size > room_in(b)) {
     b->refused++;
     return 0;
   }
+  b->used += size;
+  return 1;
+}
+
+/* So much more, if there is room for it. */
+static int count_in(struct poe_slabs *m, size_t size) {
+  if (m->budget && !poe_budget_take(m->budget, size)) return 0;
   m->bytes += size;
-  if (b) b->used += size;
   return 1;
 }
 
