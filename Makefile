@@ -85,9 +85,9 @@ LIBS := $(addprefix $(BUILD)/lib/,libpoe.a libpoe.so poe.pc)
 
 .PHONY: all host module lib unit oom deps demo test test-san test-threads \
   test-gc valgrind run-demo \
-  run-tests spec oracle fuzz-oracle fuzz-filters check bench bench-budget cov \
-  flake storms times faults churn soak install install-lib uninstall clean \
-  help force fuzz fuzz-oom analyze
+  run-tests spec oracle fuzz-oracle fuzz-filters check bench bench-peers \
+  bench-budget cov flake storms times faults churn soak install install-lib \
+  uninstall clean help force fuzz fuzz-oom analyze
 all: host module  ## the host and the Lua module
 
 host: $(BUILD)/bin/poe  ## the executable, build/bin/poe
@@ -312,6 +312,9 @@ storms times faults churn soak:
 
 bench: host  ## speed beside POE and others; BENCHFLAGS=--quick
 	@$(LUA) bench/run.lua $(BENCHFLAGS)
+
+bench-peers:  ## installs what bench measures beside us
+	@sh .ci/deps build peers
 
 bench-budget: host  ## instructions of hot operations against bench/budget.json
 	@$(LUA) bench/budget.lua $(BENCHFLAGS)
