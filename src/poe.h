@@ -51,7 +51,8 @@ enum poe_event_type {
   POE_EV_ALARM = 0x0200,
   POE_EV_SELECT = 0x0400,
   POE_EV_SIGCHLD = 0x0800,
-  POE_EV_DIE = 0x1000
+  POE_EV_DIE = 0x1000,
+  POE_EV_RAISED = 0x2000 /* of a frame: a call of its handler was to raise */
 };
 
 enum poe_mode { POE_RD = 0, POE_WR = 1, POE_EX = 2 };

@@ -8,7 +8,8 @@
  * advance takes its place.
  *
  * The traceback ends with where the events came from, one line for each
- * handler that was running, innermost first.
+ * handler that was running, innermost first.  Of many calls in each other, as
+ * an endless recursion makes them, the first and the last are told.
  */
 #include <string.h>
 
@@ -70,13 +71,40 @@ static void add_link(luaL_Buffer *b, const struct poe_frame *f) {
   }
 }
 
-/* The traceback kept when this very value was raised before, or nothing. */
-static int push_earlier_trace(lua_State *L, int value) {
+enum { FIRST_LINKS = 10, LAST_LINKS = 11, TRACES = 10 };
+
+static void add_links(luaL_Buffer *b, const struct poe_frame *frame) {
+  int n = 0, i = 0;
+  luaL_addstring(b, "where the event came from:");
+  for (const struct poe_frame *f = frame; f; f = f->outer) n++;
+  int skipped = n - FIRST_LINKS - LAST_LINKS;
+  for (const struct poe_frame *f = frame; f; f = f->outer, i++) {
+    if (skipped <= 1 || i < FIRST_LINKS || i >= n - LAST_LINKS) {
+      add_link(b, f);
+    } else if (i == FIRST_LINKS) {
+      lua_pushfstring(b->L, "\n\t...\t(skipping %d events)", skipped);
+      luaL_addvalue(b);
+    }
+  }
+}
+
+/* In a text that this value was raised with before. */
+static int count_traces(const char *text) {
+  int n = 0;
+  for (; (text = strstr(text, "stack traceback:")) != NULL; text++) n++;
+  return n;
+}
+
+/* The traceback kept when a call of this handler raised this very value, or
+   nothing. */
+static int push_earlier_trace(lua_State *L, const struct poe_frame *frame,
+                              int value) {
   lpoe_push_kernel(L);
   lua_getiuservalue(L, -1, LPOE_UV_TRACE);
   lua_remove(L, -2);
   lua_rawgeti(L, -1, 1);
-  int is_same = !lua_isnil(L, -1) && lua_rawequal(L, -1, value);
+  int is_same = frame->type & POE_EV_RAISED && !lua_isnil(L, -1) &&
+                lua_rawequal(L, -1, value);
   lua_pop(L, 1);
   lua_rawgeti(L, -1, is_same ? 2 : 0);
   lua_remove(L, -2);
@@ -86,34 +114,40 @@ static int push_earlier_trace(lua_State *L, int value) {
 void lpoe_push_path(lua_State *L, const struct poe_frame *frame) {
   luaL_Buffer text;
   luaL_buffinit(L, &text);
-  luaL_addstring(&text, "where the event came from:");
-  for (const struct poe_frame *f = frame; f; f = f->outer) add_link(&text, f);
+  add_links(&text, frame);
   luaL_pushresult(&text);
+}
+
+/* [earlier, trace]: both as one text. */
+static void join_traces(lua_State *L, int traces) {
+  lua_pushliteral(L, "\n");
+  lua_insert(L, -2);
+  if (traces + 1 == TRACES)
+    lua_pushliteral(L, "\n\t...\t(and the calls around that)");
+  else
+    lua_pushliteral(L, "");
+  lua_concat(L, 4);
 }
 
 static void push_traceback(lua_State *L, struct build *b, int value) {
   luaL_Buffer text;
-  int has_earlier = push_earlier_trace(L, value);
+  int has_earlier = push_earlier_trace(L, b->frame, value);
+  int traces = has_earlier ? count_traces(lua_tostring(L, -1)) : 0;
+  if (traces >= TRACES) return;
   if (b->co)
     luaL_traceback(L, b->co, NULL, 0);
   else
     lua_pushliteral(L, "stack traceback:");
-  int trace = lua_gettop(L), earlier = trace - 1;
-  luaL_buffinit(L, &text);
   if (has_earlier) {
-    lua_pushvalue(L, earlier);
-    luaL_addvalue(&text);
-    luaL_addstring(&text, "\n");
+    join_traces(L, traces);
+    return;
   }
-  lua_pushvalue(L, trace);
-  luaL_addvalue(&text);
-  if (!has_earlier) luaL_addstring(&text, "\nwhere the event came from:");
-  if (!has_earlier)
-    for (const struct poe_frame *f = b->frame; f; f = f->outer)
-      add_link(&text, f);
+  luaL_buffinit(L, &text);
+  luaL_addstring(&text, "\n");
+  add_links(&text, b->frame);
   luaL_pushresult(&text);
-  lua_replace(L, earlier);
-  lua_pop(L, 1);
+  lua_concat(L, 2);
+  lua_remove(L, -2); /* nothing earlier */
 }
 
 static void set_name(lua_State *L, const poe_name *name, const char *field) {

@@ -350,6 +350,7 @@ static int call_died(poe_kernel *k, const struct poe_frame *f, int is_self,
                      const struct poe_value *exception,
                      struct poe_value *error) {
   if (is_self || !k->catching) {
+    if (k->frame) k->frame->type |= POE_EV_RAISED;
     *error = *exception;
     return -POE_ERAISE;
   }

@@ -129,7 +129,7 @@ static enum poe_outcome tell(poe_kernel *k, poe_session *dest,
   poe_name *file = f->file; /* the host may let it go meanwhile */
   if (file) poe_name_ref(file);
   enum poe_outcome outcome = poe__dispatch(k, f, d, result);
-  if (outcome == POE_DIED && f->type != POE_EV_STOP) {
+  if (outcome == POE_DIED && !(f->type & POE_EV_STOP)) {
     poe__died(k, f, result);
     result->n = 0;
   }

@@ -252,8 +252,9 @@ static void begin_timer(poe_kernel *k, struct poe__batch *b,
   b->timer = timer;
 }
 
-static void end_timer(poe_kernel *k, struct poe__batch *b) {
-  poe__timer_free(k, b->timer);
+/* A timer, or one whose call failed: the next is a post again. */
+static void end_other(poe_kernel *k, struct poe__batch *b) {
+  if (b->timer) poe__timer_free(k, b->timer);
   b->timer = NULL;
   b->frame.type = b->frame.active_type = POE_EV_POST;
 }
@@ -287,7 +288,7 @@ void poe_done(poe_kernel *k, enum poe_outcome outcome,
   poe_name_unref(k, f->from);
   poe_name_unref(k, f->file);
   poe__release_both(k, session, f->sender);
-  if (POE__UNLIKELY(b->timer)) end_timer(k, b);
+  if (POE__UNLIKELY(f->type != POE_EV_POST)) end_other(k, b);
   b->is_over = must_be_alone(k) || share_is_used(k, &b->share);
 }
 
