@@ -47,7 +47,7 @@ struct lpoe *lpoe_upvalue(lua_State *L) {
 
 static struct lpoe *self_by_upvalue(lua_State *L, struct lpoe *P) {
   if (P && P == lua_touserdata(L, lua_upvalueindex(1))) return check_open(L, P);
-  luaL_typeerror(L, 1, "kernel");
+  lpoe_type_error(L, 1, "kernel");
   return NULL;
 }
 

@@ -204,6 +204,13 @@ struct lpoe *lpoe_of_state(lua_State *L);
 
 /* ---- lpoe_check.c: arguments and results ---------------------------------- */
 
+/* Raise: bad argument #1 to 'delay' (event name expected, got nil), however the
+   method was called. */
+__attribute__((cold, noinline)) int lpoe_arg_error(lua_State *L, int arg,
+                                                   const char *what);
+__attribute__((cold, noinline)) int lpoe_type_error(lua_State *L, int arg,
+                                                    const char *expected);
+void lpoe_check_type(lua_State *L, int arg, int type);
 /* The op of the same name. */
 void lpoe_name_gone(void *ud, const poe_name *name);
 /* A name with one reference for the caller.  Raises. */
@@ -330,6 +337,8 @@ void lpoe_session_gone(void *ud, poe_session *s);
 
 /* ---- lpoe_state.c ------------------------------------------------------------ */
 
+/* Raises: a handler of _signal would never be called. */
+void lpoe_raise_signal_state(lua_State *L, const char *method);
 /* Set or remove (nil) the handler on top of the stack; pops it.  Does nothing
    for a session that has ended.  Raises. */
 void lpoe_set_state(struct lpoe *P, lua_State *L, const poe_session *s,

@@ -13,6 +13,62 @@
 
 #include "lpoe.h"
 
+/* ---- wrong arguments -------------------------------------------------------------- */
+
+/* [function]: its name in the table on top, which goes, or NULL. */
+static const char *name_in(lua_State *L, int function) {
+  const char *name = NULL;
+  int methods = lua_gettop(L);
+  lua_pushnil(L);
+  while (!name && lua_next(L, methods)) {
+    if (lua_rawequal(L, -1, function)) name = lua_tostring(L, -2);
+    lua_pop(L, 1);
+  }
+  lua_settop(L, methods - 1);
+  return name;
+}
+
+/* The name of the method that runs, of the kernel or of sessions, or NULL.
+   Lua knows none when it was called by pcall, or under a name of its own. */
+static const char *running_method(lua_State *L) {
+  lua_Debug ar;
+  if (!lua_getstack(L, 0, &ar) || !lua_getinfo(L, "f", &ar)) return NULL;
+  int function = lua_gettop(L);
+  lpoe_push_kernel(L);
+  luaL_getmetafield(L, -1, "__index");
+  const char *name = name_in(L, function);
+  if (!name) {
+    luaL_getmetatable(L, LPOE_SESSION_CLASS);
+    name = name_in(L, function);
+  }
+  lua_settop(L, function - 1);
+  return name;
+}
+
+int lpoe_arg_error(lua_State *L, int arg, const char *what) {
+  luaL_checkstack(L, 6, NULL);
+  const char *method = running_method(L);
+  if (!method) return luaL_argerror(L, arg, what);
+  if (arg == 1)
+    return luaL_error(L, "calling '%s' on bad self (%s)", method, what);
+  return luaL_error(L, "bad argument #%d to '%s' (%s)", arg - 1, method, what);
+}
+
+int lpoe_type_error(lua_State *L, int arg, const char *expected) {
+  const char *got = luaL_typename(L, arg);
+  if (luaL_getmetafield(L, arg, "__name") == LUA_TSTRING)
+    got = lua_tostring(L, -1);
+  return lpoe_arg_error(
+      L, arg, lua_pushfstring(L, "%s expected, got %s", expected, got));
+}
+
+void lpoe_check_type(lua_State *L, int arg, int type) {
+  if (lua_type(L, arg) != type)
+    lpoe_type_error(L, arg, lua_typename(L, type));
+}
+
+/* ---- names ------------------------------------------------------------------------- */
+
 static poe_name *look_up(struct lpoe *P, lua_State *L, int arg,
                          struct lpoe_recent *recent) {
   size_t len;
@@ -56,7 +112,7 @@ poe_name *lpoe_find_name(struct lpoe *P, lua_State *L, int arg) {
 }
 
 static void no_name(lua_State *L, int arg, const char *what) {
-  if (lua_type(L, arg) != LUA_TSTRING) luaL_typeerror(L, arg, what);
+  if (lua_type(L, arg) != LUA_TSTRING) lpoe_type_error(L, arg, what);
   luaL_error(L, "not enough memory");
 }
 
@@ -131,7 +187,7 @@ poe_session *lpoe_check_dest(struct lpoe *P, lua_State *L, int arg) {
   if (type == LUA_TNUMBER) {
     int is_integer;
     lua_Integer id = lua_tointegerx(L, arg, &is_integer);
-    luaL_argcheck(L, is_integer, arg, "session ID has no integer value");
+    if (!is_integer) lpoe_arg_error(L, arg, "session ID has no integer value");
     s = id > 0 ? poe_session_find(P->k, (uint64_t)id) : NULL;
   } else if (type == LUA_TSTRING) {
     size_t len;
@@ -142,7 +198,7 @@ poe_session *lpoe_check_dest(struct lpoe *P, lua_State *L, int arg) {
   } else {
     uint64_t id = lpoe_session_id(P, L, arg);
     if (!id && !lpoe_was_session(L, arg))
-      luaL_typeerror(L, arg, "session, ID or alias");
+      lpoe_type_error(L, arg, "session, ID or alias");
     s = id ? poe_session_find(P->k, id) : NULL;
   }
   return s ? s : no_session(P, L, arg);
@@ -152,7 +208,7 @@ poe_session *lpoe_check_dest(struct lpoe *P, lua_State *L, int arg) {
 
 int64_t lpoe_check_seconds(lua_State *L, int arg) {
   if (lua_type(L, arg) != LUA_TNUMBER)
-    luaL_typeerror(L, arg, "number of seconds");
+    lpoe_type_error(L, arg, "number of seconds");
   if (lua_isinteger(L, arg)) {
     lua_Integer n = lua_tointeger(L, arg);
     if (n > INT64_C(4000000000) || n < -INT64_C(4000000000))
@@ -160,7 +216,7 @@ int64_t lpoe_check_seconds(lua_State *L, int arg) {
     return n * 1000000000;
   }
   lua_Number x = lua_tonumber(L, arg);
-  luaL_argcheck(L, x == x, arg, "number of seconds expected, got NaN");
+  if (x != x) lpoe_arg_error(L, arg, "number of seconds expected, got NaN");
   if (x > 4e9) return INT64_MAX / 2;
   if (x < -4e9) return INT64_MIN / 2;
   return (int64_t)llround(x * 1e9);

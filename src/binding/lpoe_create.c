@@ -146,14 +146,23 @@ static void read_parameters(lua_State *L) {
 
 /* ---- create ------------------------------------------------------------------------ */
 
+/* How many there are: n, if it is given. */
+static lua_Integer count_args(lua_State *L) {
+  if (lua_getfield(L, AT_ARGS, "n") == LUA_TNIL)
+    return (lua_Integer)lua_rawlen(L, AT_ARGS);
+  int is_integer;
+  lua_Integer n = lua_tointegerx(L, -1, &is_integer);
+  if (lua_type(L, -1) != LUA_TNUMBER || !is_integer || n < 0)
+    luaL_error(L, "create: n of parameter 'args' must be a count, got %s",
+               luaL_tolstring(L, -1, NULL));
+  return n;
+}
+
 static int push_args(lua_State *L) {
   if (lua_isnil(L, AT_ARGS)) return 0;
-  lua_getfield(L, AT_ARGS, "n");
-  lua_Integer n = lua_isinteger(L, -1)
-                      ? lua_tointeger(L, -1)
-                      : (lua_Integer)lua_rawlen(L, AT_ARGS);
-  lua_pop(L, 1);
-  if (n < 0 || n > 250000) luaL_error(L, "create: too many args");
+  lua_Integer n = count_args(L);
+  lua_settop(L, AT_HEAP);
+  if (n > 250000) luaL_error(L, "create: too many args");
   luaL_checkstack(L, (int)n + 8, "too many args");
   for (lua_Integer i = 1; i <= n; i++) lua_geti(L, AT_ARGS, i);
   return (int)n;
@@ -212,7 +221,7 @@ int lpoe_session_create(lua_State *L) {
 
 static int kernel_session_create(lua_State *L) {
   lpoe_self(L);
-  luaL_checktype(L, 2, LUA_TTABLE);
+  lpoe_check_type(L, 2, LUA_TTABLE);
   lua_remove(L, 1);
   return lpoe_session_create(L);
 }
@@ -231,12 +240,12 @@ static void set_custom(lua_State *L, int object, uint32_t slot) {
 
 static int kernel_session_alloc(lua_State *L) {
   struct lpoe *P = lpoe_self(L);
-  luaL_checktype(L, 2, LUA_TTABLE);
+  lpoe_check_type(L, 2, LUA_TTABLE);
   if (lua_getfield(L, 2, "_invoke_state") == LUA_TNIL)
-    return luaL_argerror(L, 2, "object has no method '_invoke_state'");
+    return lpoe_arg_error(L, 2, "object has no method '_invoke_state'");
   lua_pop(L, 1);
   if (lpoe_session_id(P, L, 2))
-    return luaL_argerror(L, 2, "object is a session already");
+    return lpoe_arg_error(L, 2, "object is a session already");
   int nargs = lua_gettop(L) - 2;
   luaL_checkstack(L, 8, NULL);
   uint32_t slot = take_slot(P, L, 2);

@@ -9,7 +9,7 @@
 
 /* nil, message and code are on top; a mistake in the event's name says more. */
 static int no_dest(lua_State *L) {
-  if (lua_type(L, 3) != LUA_TSTRING) luaL_typeerror(L, 3, "event name");
+  if (lua_type(L, 3) != LUA_TSTRING) lpoe_type_error(L, 3, "event name");
   return 3;
 }
 
@@ -125,14 +125,16 @@ static int register_state(struct lpoe *P, lua_State *L) {
 static int kernel_state(lua_State *L) {
   struct lpoe *P = lpoe_self_in_session(L, "state");
   int type = lua_type(L, 3);
-  if (lua_type(L, 2) != LUA_TSTRING) luaL_typeerror(L, 2, "event name");
+  if (lua_type(L, 2) != LUA_TSTRING) lpoe_type_error(L, 2, "event name");
   if (type != LUA_TNONE && type != LUA_TNIL && type != LUA_TFUNCTION &&
       type != LUA_TTABLE && type != LUA_TUSERDATA && type != LUA_TSTRING)
-    luaL_typeerror(L, 3, "function, object or module name");
+    lpoe_type_error(L, 3, "function, object or module name");
   if (lua_isnoneornil(L, 3) && !lua_isnoneornil(L, 4))
-    luaL_typeerror(L, 3, "object or module name");
+    lpoe_type_error(L, 3, "object or module name");
   if (!lua_isnoneornil(L, 4) && lua_type(L, 4) != LUA_TSTRING)
-    luaL_typeerror(L, 4, "method name");
+    lpoe_type_error(L, 4, "method name");
+  if (type > LUA_TNIL && strcmp(lua_tostring(L, 2), "_signal") == 0)
+    lpoe_raise_signal_state(L, "state");
   lua_settop(L, 4);
   if (type == LUA_TSTRING) {
     lua_getglobal(L, "require");

@@ -282,7 +282,7 @@ int lpoe_session_option(lua_State *L) {
   struct lpoe *P = lpoe_upvalue(L);
   uint64_t id = lpoe_check_self(L);
   poe_session *s = poe_session_find(P->k, id);
-  luaL_checktype(L, 2, LUA_TSTRING);
+  lpoe_check_type(L, 2, LUA_TSTRING);
   if (!s)
     return lpoe_fail(P, L, ESRCH, POE_ASSERT_DATA, "session %I has ended",
                      (LUAI_UACINT)id);

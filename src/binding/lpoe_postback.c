@@ -58,7 +58,7 @@ static int postback_weaken(lua_State *L) {
 int lpoe_postback_new(lua_State *L, int is_call) {
   struct lpoe *P = lpoe_upvalue(L);
   uint64_t id = lpoe_check_self(L);
-  if (lua_type(L, 2) != LUA_TSTRING) luaL_typeerror(L, 2, "event name");
+  if (lua_type(L, 2) != LUA_TSTRING) lpoe_type_error(L, 2, "event name");
   poe_session *s = poe_session_find(P->k, id);
   if (!s || poe_session_is_stopping(s))
     return lpoe_fail(P, L, ESRCH, POE_ASSERT_DATA, "session %I has ended",

@@ -56,7 +56,7 @@ static int kernel_run_one_timeslice(lua_State *L) {
 
 static int kernel_run_while(lua_State *L) {
   struct lpoe *P = lpoe_self(L);
-  luaL_checktype(L, 2, LUA_TFUNCTION);
+  lpoe_check_type(L, 2, LUA_TFUNCTION);
   lua_settop(L, 2);
   for (;;) {
     lua_pushvalue(L, 2);
@@ -138,6 +138,21 @@ static int is_in_environment(lua_State *L, const char *prefix,
   return lpoe_environment(L, variable) != NULL;
 }
 
+/* The key at an index, which lua_next must not find converted. */
+static const char *switch_name(lua_State *L, int index, const char *kind) {
+  if (lua_type(L, index) != LUA_TSTRING)
+    luaL_error(L, "configure: unknown%s switch %s (a named switch expected)",
+               kind, luaL_tolstring(L, index, NULL));
+  return lua_tostring(L, index);
+}
+
+/* The value on top: 0 would be true, and what POE has for false. */
+static void check_boolean(lua_State *L, const char *name) {
+  if (!lua_isboolean(L, -1))
+    luaL_error(L, "configure: '%s' must be true or false, got a %s", name,
+               luaL_typename(L, -1));
+}
+
 /* [switches]: the mask with each named topic on or off. */
 static unsigned read_topics(lua_State *L, unsigned mask, const char *what,
                             const char *prefix,
@@ -145,12 +160,14 @@ static unsigned read_topics(lua_State *L, unsigned mask, const char *what,
   if (!lua_istable(L, -1))
     luaL_error(L, "configure: '%s' must be a table of switches, got a %s",
                what, luaL_typename(L, -1));
+  const char *kind = lua_pushfstring(L, " %s", what);
+  lua_insert(L, -2);
   lua_pushnil(L);
   while (lua_next(L, -2)) {
-    const char *name =
-        lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
+    const char *name = switch_name(L, -2, kind);
     unsigned bit = topic_of(name);
-    if (!bit) luaL_error(L, "configure: unknown %s switch '%s'", what, name);
+    if (!bit) luaL_error(L, "configure: unknown%s switch '%s'", kind, name);
+    check_boolean(L, name);
     if (!is_in_environment(L, prefix, name))
       mask = lua_toboolean(L, -1) ? mask | bit : mask & ~bit;
     lua_pop(L, 1);
@@ -201,11 +218,13 @@ static void set_loop(struct lpoe *P, lua_State *L) {
 }
 
 static void set_catch(struct lpoe *P, lua_State *L) {
+  check_boolean(L, "catch_exceptions");
   if (!lpoe_environment(L, "POE_CATCH_EXCEPTIONS"))
     poe_kernel_set_catch(P->k, lua_toboolean(L, -1));
 }
 
 static void set_virtual_time(struct lpoe *P, lua_State *L) {
+  check_boolean(L, "virtual_time");
   if (lua_toboolean(L, -1) && poe_kernel_set_virtual_time(P->k))
     luaL_error(L, "configure: too late for virtual time");
 }
@@ -229,8 +248,7 @@ static int module_configure(lua_State *L) {
   lua_settop(L, 1);
   lua_pushnil(L);
   while (lua_next(L, 1)) {
-    const char *name =
-        lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "?";
+    const char *name = switch_name(L, 2, "");
     size_t i = 0, n = sizeof switches / sizeof *switches;
     while (i < n && strcmp(switches[i].name, name) != 0) i++;
     if (i == n) return luaL_error(L, "configure: unknown switch '%s'", name);

@@ -83,11 +83,11 @@ static int check_handle(lua_State *L, int arg) {
   if (lua_type(L, arg) == LUA_TNUMBER) {
     int is_integer;
     lua_tointegerx(L, arg, &is_integer);
-    if (!is_integer) luaL_typeerror(L, arg, "handle");
+    if (!is_integer) lpoe_type_error(L, arg, "handle");
     return to_fd(L, arg);
   }
   if (fd_of_file(L, arg, &fd) || fd_of_object(L, arg, &fd)) return fd;
-  return luaL_typeerror(L, arg, "handle");
+  return lpoe_type_error(L, arg, "handle");
 }
 
 /* The descriptor that a watcher of this handle would be under. */
@@ -153,7 +153,7 @@ static void leave(struct lpoe *P, int old, int fd) {
 }
 
 static void check_event(lua_State *L, int arg) {
-  if (lua_type(L, arg) != LUA_TSTRING) luaL_typeerror(L, arg, "event name");
+  if (lua_type(L, arg) != LUA_TSTRING) lpoe_type_error(L, arg, "event name");
 }
 
 static int select_one(lua_State *L, const char *method, enum poe_mode mode) {

@@ -18,9 +18,9 @@ static int stopping(struct lpoe *P, lua_State *L, int err) {
 static int kernel_sig(lua_State *L) {
   struct lpoe *P = lpoe_self_in_session(L, "sig");
   struct lpoe_message m;
-  if (lua_type(L, 2) != LUA_TSTRING) luaL_typeerror(L, 2, "signal name");
+  if (lua_type(L, 2) != LUA_TSTRING) lpoe_type_error(L, 2, "signal name");
   if (!lua_isnoneornil(L, 3) && lua_type(L, 3) != LUA_TSTRING)
-    luaL_typeerror(L, 3, "event name");
+    lpoe_type_error(L, 3, "event name");
   poe_name *signal = lpoe_check_name(P, L, 2, "signal name");
   int err;
   if (lua_isnoneornil(L, 3)) {
@@ -43,7 +43,7 @@ static int kernel_sig_handled(lua_State *L) {
 static int kernel_signal(lua_State *L) {
   struct lpoe *P = lpoe_self(L);
   struct lpoe_message m;
-  if (lua_type(L, 3) != LUA_TSTRING) luaL_typeerror(L, 3, "signal name");
+  if (lua_type(L, 3) != LUA_TSTRING) lpoe_type_error(L, 3, "signal name");
   poe_session *dest = lpoe_check_dest(P, L, 2);
   if (!dest) return 3;
   uint64_t id = poe_session_id(dest);
@@ -61,7 +61,7 @@ static int kernel_sig_child(lua_State *L) {
   int is_integer;
   lua_Integer pid = lua_tointegerx(L, 2, &is_integer);
   if (lua_type(L, 2) != LUA_TNUMBER || !is_integer)
-    luaL_typeerror(L, 2, "process ID");
+    lpoe_type_error(L, 2, "process ID");
   if (lua_isnoneornil(L, 3)) {
     poe_sig_child_ignore(P->k, pid);
     return lpoe_true(L);
@@ -88,12 +88,12 @@ static void *to_widget(lua_State *L, int arg) {
 
 static int kernel_signal_ui_destroy(lua_State *L) {
   struct lpoe *P = lpoe_self(L);
-  luaL_checkany(L, 2);
+  if (lua_isnone(L, 2)) lpoe_type_error(L, 2, "widget");
   if (lpoe_loop_attach_uidestroy(P, L, 2)) return lpoe_true(L);
   lua_settop(L, 2);
   int err = poe_kernel_attach_uidestroy(P->k, to_widget(L, 2));
   if (err == 0) return lpoe_true(L);
-  if (err == -EINVAL) return luaL_typeerror(L, 2, "widget");
+  if (err == -EINVAL) return lpoe_type_error(L, 2, "widget");
   if (err != -ENOSYS) return stopping(P, L, err);
   return lpoe_fail(P, L, ENOSYS, POE_ASSERT_EVENTS,
                    "the loop '%s' has no widgets", poe_kernel_loop_name(P->k));

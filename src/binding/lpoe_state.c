@@ -250,6 +250,11 @@ static void add_objects(struct lpoe *P, lua_State *L, int states, int group,
   }
 }
 
+void lpoe_raise_signal_state(lua_State *L, const char *method) {
+  luaL_error(L, "%s: a _signal handler is never called: watch signals with "
+                "kernel:sig", method);
+}
+
 static void check_states(struct lpoe *P, lua_State *L, int states) {
   poe_name *start = poe_name_find(P->k, "_start", 6);
   if (lua_rawgeti(L, states, poe_name_id(start)) == LUA_TNIL)
@@ -257,8 +262,7 @@ static void check_states(struct lpoe *P, lua_State *L, int states) {
   lua_pop(L, 1);
   poe_name *signal = poe_name_find(P->k, "_signal", 7);
   if (signal && lua_rawgeti(L, states, poe_name_id(signal)) != LUA_TNIL)
-    luaL_error(L, "create: a _signal handler is never called: watch signals "
-                  "with kernel:sig");
+    lpoe_raise_signal_state(L, "create");
 }
 
 /* With the slot and the three groups; on an error the slot has what there is

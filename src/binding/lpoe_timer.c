@@ -18,7 +18,7 @@ static int stopping(struct lpoe *P, lua_State *L) {
 }
 
 static void check_event(lua_State *L) {
-  if (lua_type(L, 2) != LUA_TSTRING) luaL_typeerror(L, 2, "event name");
+  if (lua_type(L, 2) != LUA_TSTRING) lpoe_type_error(L, 2, "event name");
 }
 
 static int set(struct lpoe *P, lua_State *L, enum poe_timer_clock clock,
@@ -90,7 +90,7 @@ static lua_Integer check_id(lua_State *L) {
   int is_integer;
   lua_Integer id = lua_tointegerx(L, 2, &is_integer);
   if (!is_integer || lua_type(L, 2) != LUA_TNUMBER)
-    luaL_typeerror(L, 2, "timer ID");
+    lpoe_type_error(L, 2, "timer ID");
   return id;
 }
 

@@ -12,9 +12,9 @@
    are given twice. */
 static poe_name *check_alias(struct lpoe *P, lua_State *L) {
   size_t len;
-  if (lua_type(L, 2) != LUA_TSTRING) luaL_typeerror(L, 2, "alias");
+  if (lua_type(L, 2) != LUA_TSTRING) lpoe_type_error(L, 2, "alias");
   const char *text = lua_tolstring(L, 2, &len);
-  luaL_argcheck(L, len > 0, 2, "the empty string is no alias");
+  if (len == 0) lpoe_arg_error(L, 2, "the empty string is no alias");
   poe_name *alias = poe_name_get(P->k, text, len);
   if (!alias) luaL_error(L, "not enough memory");
   return alias;
@@ -115,7 +115,7 @@ static int kernel_ID_id_to_session(lua_State *L) {
   struct lpoe *P = lpoe_self(L);
   int type = lua_type(L, 2);
   if (type != LUA_TNUMBER && type != LUA_TSTRING)
-    luaL_typeerror(L, 2, "session ID");
+    lpoe_type_error(L, 2, "session ID");
   if (type == LUA_TSTRING && strcmp(lua_tostring(L, 2), poe_kernel_id(P->k)) != 0)
     return lpoe_fail(P, L, ESRCH, POE_ASSERT_DATA, "no such session: %s",
                      lua_tostring(L, 2));
@@ -140,8 +140,8 @@ static int refcount(lua_State *L,
   int is_integer;
   lua_Integer id = lua_tointegerx(L, 2, &is_integer);
   if (lua_type(L, 2) != LUA_TNUMBER || !is_integer)
-    luaL_typeerror(L, 2, "session ID");
-  if (lua_type(L, 3) != LUA_TSTRING) luaL_typeerror(L, 3, "tag");
+    lpoe_type_error(L, 2, "session ID");
+  if (lua_type(L, 3) != LUA_TSTRING) lpoe_type_error(L, 3, "tag");
   poe_session *s = id > 0 ? poe_session_find(P->k, (uint64_t)id) : NULL;
   int64_t count = 0;
   int err = -ESRCH;
@@ -218,8 +218,10 @@ static int kernel_get_parent(lua_State *L) {
   struct lpoe *P = lpoe_self(L);
   poe_session *s = lpoe_check_dest(P, L, 2);
   if (!s) return 3;
-  if (!poe_session_parent(s)) return 0;
-  lpoe_push_session(P, L, poe_session_parent(s));
+  if (poe_session_parent(s))
+    lpoe_push_session(P, L, poe_session_parent(s));
+  else
+    lua_pushnil(L);
   return 1;
 }
 
