@@ -131,21 +131,22 @@ end
 
 --- Takes records to be written; a nil ends them.
 ---@param record any
+---@param second? any
 ---@param ... any
 ---@return boolean? is_high  the high mark is reached: better wait for low_event
 ---@return string? message
 ---@return string? code
-function ReadWrite:put(record, ...)
+function ReadWrite:put(record, second, ...)
   local core = self.core
   local put_single = core.put_single
-  if core.is_delivering and core.left == 0 and put_single and ... == nil then
+  if core.is_delivering and core.left == 0 and put_single and second == nil then
     local chunk = put_single(core.output_filter, record)
     if chunk and #chunk < core.high_mark then
       core.chunk, core.left = chunk, #chunk
       return false
     end
   end
-  return flow.put(Base.check_alive(self, "put"), { record, ... })
+  return flow.put(Base.check_alive(self, "put"), { record, second, ... })
 end
 
 --- Tries to write now what waits.
