@@ -608,6 +608,11 @@ function core.stop_session(session) end
 ---@return any ...  what the handler returned; nil, message, "ESRCH": it has ended
 function core.offer(kernel, session, event, ...) end
 
+--- `listener` is called with each object of poe.sys that is about to be closed;
+--- there is one listener. For wheels.
+---@param listener fun(object: poe.sys.fd)
+function core.on_close(listener) end
+
 ---@param switches poe.switches
 function core.configure(switches) end
 

@@ -6,7 +6,7 @@ local lfs = require "lfs"
 local text = assert(io.open "doc/wheels.md"):read "a"
 
 local OF_CLASSES = { new = true, check = true, on_event = true, on_leave = true,
-  on_gone = true }
+  on_gone = true, on_lost = true }
 
 --- The classes in lua/poe/wheel, by name of module.
 local function classes()

@@ -343,10 +343,7 @@ static void new_kernel(lua_State *L) {
   P->session_class = lua_topointer(L, -1);
   lua_setiuservalue(L, kernel, LPOE_UV_CLASS);
   new_class(L, kernel, LPOE_POSTBACK_CLASS, lpoe_postback_class);
-  lua_pushvalue(L, kernel);
-  lua_getiuservalue(L, kernel, LPOE_UV_VALUES);
-  lua_pushcclosure(L, lpoe_on_close, 2);
-  lua_setfield(L, LUA_REGISTRYINDEX, "poe.sys.on_close");
+  lpoe_hear_closes(L, kernel);
   lpoe_configure_from_environment(P, L);
   set_first(NULL, P);
 }
@@ -366,6 +363,7 @@ __attribute__((visibility("default"))) int luaopen_poe_core(lua_State *L) {
   set_function(L, kernel, "create", lpoe_session_create);
   set_function(L, kernel, "stop_session", lpoe_session_stop);
   set_function(L, kernel, "offer", lpoe_offer);
+  set_function(L, kernel, "on_close", lpoe_on_close);
   luaL_getmetatable(L, LPOE_SESSION_CLASS);
   lua_setfield(L, -2, "session_class");
   lua_pushliteral(L, POE_VERSION);

@@ -472,7 +472,9 @@ int lpoe_postback_new(lua_State *L, int is_call);
    over.  Raises what the handler raised, if that is the caller's. */
 int lpoe_call(struct lpoe *P, lua_State *L, poe_session *s, poe_name *event,
               int first);
-/* Watchers of a handle object end before it is closed. */
+/* Watchers of a handle object end before it is closed... */
+void lpoe_hear_closes(lua_State *L, int kernel);
+/* ...and core.on_close sets who is told before each is. */
 int lpoe_on_close(lua_State *L);
 void lpoe_configure_from_environment(struct lpoe *P, lua_State *L);
 /* Free the kernel; every method raises from then on. */

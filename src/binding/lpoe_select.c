@@ -116,7 +116,7 @@ static int failed(struct lpoe *P, lua_State *L, int err, int fd) {
                    poe_kernel_loop_name(P->k), fd, strerror(-err));
 }
 
-/* Is it an object that ends its watchers itself, by lpoe_on_close? */
+/* Is it an object that ends its watchers itself, by on_close? */
 static int is_own(lua_State *L, int arg) {
   return luaL_testudata(L, arg, "poe.sys.fd") ||
          luaL_testudata(L, arg, "poe.sys.socket");
@@ -239,13 +239,37 @@ static int kernel_select_resume_write(lua_State *L) {
                          poe_select_resume);
 }
 
-int lpoe_on_close(lua_State *L) {
+#define LISTENER 3 /* upvalue of on_close */
+
+static int on_close(lua_State *L) {
   struct lpoe *P = lua_touserdata(L, lua_upvalueindex(1));
   if (!P->k || P->closing) return 0;
   int fd = remembered(L, 1);
-  if (fd < 0) return 0;
-  poe_select_forget(P->k, fd);
-  remember(L, 1, -1);
+  if (fd >= 0) {
+    poe_select_forget(P->k, fd);
+    remember(L, 1, -1);
+  }
+  if (lua_isnil(L, lua_upvalueindex(LISTENER))) return 0;
+  lua_pushvalue(L, lua_upvalueindex(LISTENER));
+  lua_pushvalue(L, 1);
+  lua_call(L, 1, 0);
+  return 0;
+}
+
+void lpoe_hear_closes(lua_State *L, int kernel) {
+  lua_pushvalue(L, kernel);
+  lua_getiuservalue(L, kernel, LPOE_UV_VALUES);
+  lua_pushnil(L);
+  lua_pushcclosure(L, on_close, LISTENER);
+  lua_setfield(L, LUA_REGISTRYINDEX, "poe.sys.on_close");
+}
+
+/* core.on_close(function): it is told of each object that is closed. */
+int lpoe_on_close(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_getfield(L, LUA_REGISTRYINDEX, "poe.sys.on_close");
+  lua_pushvalue(L, 1);
+  lua_setupvalue(L, -2, LISTENER);
   return 0;
 }
 

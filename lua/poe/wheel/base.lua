@@ -9,12 +9,12 @@
 -- Handles: the wheel that was made last on a handle owns it. When it goes it
 -- unwatches it, and closes it if it is an object of poe.sys; anything else, like
 -- io.stdin, is only borrowed.
+local binding = require "poe.core"
 local options = require "poe.options"
 local poe = require "poe"
 local sys = require "poe.sys"
 
 local kernel = poe.kernel
-local offer = require "poe.core".offer
 
 ---@class poe.wheel.base
 local Base = {}
@@ -123,7 +123,7 @@ end
 function Core:emit(option, ...)
   local event = self.events[option]
   if not event then return end
-  offer(kernel, self.session, event, ...)
+  binding.offer(kernel, self.session, event, ...)
   self:is_over()
 end
 
@@ -244,6 +244,14 @@ local function leave(self)
   end
 end
 
+-- A handle is about to be closed, by somebody else if a core still owns it.
+binding.on_close(function(handle)
+  local core = owners[handle]
+  if not core or core:is_over() then return end
+  core:disown(handle)
+  if core.class.on_lost then core.class.on_lost(core, handle) end
+end)
+
 --- Closes what it owns, which unwatches it.
 function Core:close_handles()
   for handle in pairs(self.handles) do
@@ -328,7 +336,8 @@ local METHODS = {
 
 --- A class of wheels. It may have on_leave(core), called at the end in the
 --- wheel's session if there still is one; on_gone(core), called after it, always,
---- in any session or none; on_event(core), in its session after `event`.
+--- in any session or none; on_event(core), in its session after `event`;
+--- on_lost(core, handle), in any session, when somebody else closes its handle.
 ---@param name string  "ReadWrite"
 ---@param parameters table<string, poe.options.parameter>  those of `new`; what
 ---  ends in "_event" is the name of one

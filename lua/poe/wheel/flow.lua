@@ -52,6 +52,7 @@ local flow = {}
 ---@field handler? poe.handler  input_event, if it is a function
 ---@field was_active boolean  a record came since somebody asked
 ---@field refusal? { [1]: string, [2]: string }  message and code of ENOBUFS
+---@field lost? "read"|"write"  the direction whose handle somebody else closed
 
 -- ---- the end of a direction ---------------------------------------------------------
 
@@ -393,6 +394,11 @@ local LAZY = {
   refuse = function(core)
     flow.fail(core, "write", table.unpack(core.refusal))
   end,
+  lost = function(core)
+    core:delay "stall"
+    core:report(core.lost, "EBADF: the handle was closed", "EBADF")
+    settle(core)
+  end,
 }
 
 local function watch(core)
@@ -431,6 +437,21 @@ function flow.start(core)
   if core.input then core:own(core.input) end
   if core.output then core:own(core.output) end
   return true
+end
+
+--- For a class's on_lost: nothing comes from the handle or goes there any more.
+--- Who was told that the input has ended, and closes it, needs not be told.
+function flow.lose(core, handle)
+  local is_news = core.input or not core.input_handle
+  core.lost = core.input == handle and "read" or "write"
+  if core.input == handle then
+    core.input, core.is_reading, core.is_deaf = nil, false, true
+  end
+  if core.output == handle then
+    core.output, core.is_writing = nil, false
+    core.chunk, core.put_single, core.left = nil, nil, 0
+  end
+  if is_news then core:defer "lost" end
 end
 
 --- For a class's on_gone.

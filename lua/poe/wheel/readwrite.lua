@@ -75,6 +75,7 @@ end
 
 ReadWrite.on_event = flow.update_input
 ReadWrite.on_gone = flow.stop
+ReadWrite.on_lost = flow.lose
 
 --- The object to use for a handle; a duplicate is the wheel's from the beginning.
 local function open(core, handle)
