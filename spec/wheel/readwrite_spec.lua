@@ -247,6 +247,31 @@ describe("ReadWrite", function()
     end)
   end)
 
+  it("lets whoever is to know that a handler raised know it before more comes", function()
+    local said = {}
+    local function say(kernel, _, what)
+      said[#said + 1] = ("%s %s"):format(kernel.event, what)
+    end
+    local log = scenario({}, {
+      begin = function(kernel, heap)
+        kernel:sig("DIE", "die")
+        heap.peer:write "one\ntwo\n"
+        heap.peer:close()
+      end,
+      input = function(kernel, heap, record)
+        say(kernel, heap, record)
+        error "no"
+      end,
+      die = function(kernel, heap, signal)
+        say(kernel, heap, signal)
+        if #said == 4 then finish(kernel, heap) end
+        kernel:sig_handled()
+      end,
+    })
+    assert.same({ "input one", "die DIE", "input two", "die DIE" }, said)
+    assert.same({ "input(one, #)", "input(two, #)" }, log)
+  end)
+
   describe("output", function()
     it("is written when its handlers have returned, in one go", function()
       local got

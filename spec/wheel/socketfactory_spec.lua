@@ -93,6 +93,19 @@ describe("SocketFactory", function()
         scenario { remote_address = "127.0.0.1", remote_port = port })
     end)
 
+    it("tells of a failure when it is seen, as of success", function()
+      local order = {}
+      scenario({ remote_address = "127.0.0.1", remote_port = dead_port() }, {
+        begin = function(kernel) kernel:yield "later" end,
+        later = function() order[#order + 1] = "later" end,
+        failed = function(kernel, heap)
+          order[#order + 1] = "failed"
+          finish(kernel, heap)
+        end,
+      })
+      assert.same({ "failed", "later" }, order)
+    end)
+
     it("looks names up, and tries all addresses", function()
       local _, port = listener()
       local log = scenario { remote_address = "localhost", remote_port = port }

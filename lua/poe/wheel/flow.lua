@@ -244,12 +244,7 @@ end
 
 local function end_delivery(core, raised)
   if not raised and core.left == 0 or is_over(core) then return end
-  if raised then
-    core:defer "output"
-    core:defer "input"
-  else
-    write_out(core)
-  end
+  if raised then core:defer "go_on" else write_out(core) end
 end
 
 --- Records have been given out, whether or not a handler raised: what was put is
@@ -388,9 +383,15 @@ end
 
 -- ---- the beginning and the end --------------------------------------------------------
 
+--- After a handler that raised: its DIE is queued by now, and comes first.
+local function go_on(core)
+  core:defer "output"
+  core:defer "input"
+end
+
 -- What is deferred or delayed.
 local LAZY = {
-  input = flow.deliver, output = write_out, stall = check_stall,
+  input = flow.deliver, output = write_out, stall = check_stall, go_on = go_on,
   refuse = function(core)
     flow.fail(core, "write", table.unpack(core.refusal))
   end,

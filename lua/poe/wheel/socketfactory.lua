@@ -96,6 +96,7 @@ end
 ---@field address? poe.wheel.address  that is tried now
 ---@field failure { [1]: string, [2]: string, [3]: string }  operation, message, code
 ---@field deadline? number  on the monotonic clock
+---@field is_made? boolean  `new` has returned: events may come at once
 
 -- ---- failure and success ----------------------------------------------------------------
 
@@ -103,6 +104,7 @@ end
 local function fail(core, operation, message, code)
   core.failure = { operation, message, code }
   core:delay "deadline"
+  if core.is_made then return core:report(operation, message, code) end
   core:defer "failed"
 end
 
@@ -302,6 +304,7 @@ function SocketFactory.new(given)
   else
     start_server(core)
   end
+  core.is_made = true
   return Base.wheel(core)
 end
 
