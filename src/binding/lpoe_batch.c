@@ -109,9 +109,18 @@ static void end_failed(struct lpoe *P, lua_State *co, struct batch *b,
   poe_done(P->k, POE_DIED, &exception);
 }
 
-/* True when it ended without an error; else it was that of a handler: before
-   the first there is nothing that could raise. */
-static int enter_batch(struct lpoe *P, lua_State *co, struct batch *b) {
+/* Of a batch's coroutine.  FAILED: a handler, which has been dealt with. */
+enum end { NOT_BEGUN, FAILED, ENDED };
+
+static enum end end_of(struct lpoe *P, lua_State *co, struct batch *b,
+                       int status) {
+  if (status == LUA_OK) return ENDED;
+  if (!b->d) return NOT_BEGUN; /* Lua had no memory for its first call */
+  end_failed(P, co, b, status);
+  return FAILED;
+}
+
+static enum end enter_batch(struct lpoe *P, lua_State *co, struct batch *b) {
   int nresults;
   b->d = NULL;
   b->turnover = P->turnover - 1; /* no pair is true */
@@ -120,20 +129,26 @@ static int enter_batch(struct lpoe *P, lua_State *co, struct batch *b) {
   lua_pushlightuserdata(co, b);
   P->depth++;
   int status = lua_resume(co, NULL, LPOE_BASE + 1, &nresults);
-  if (status != LUA_OK) end_failed(P, co, b, status);
+  enum end end = end_of(P, co, b, status);
   P->depth--;
-  return status == LUA_OK;
+  return end;
+}
+
+/* The coroutine for it, with room; NULL: no memory, or no room below. */
+static lua_State *thread_for_batch(struct lpoe *P) {
+  lua_State *co = lpoe_is_too_deep(P) ? NULL : lpoe_thread_at_depth(P);
+  int has_room = co && lua_checkstack(co, AT_MOST + POE_PAYLOAD_MAX + 8);
+  return has_room ? co : NULL;
 }
 
 void lpoe_batch(void *ud) {
   struct lpoe *P = ud;
   struct batch b = {.P = P};
   do {
-    lua_State *co = lpoe_is_too_deep(P) ? NULL : lpoe_thread_at_depth(P);
-    if (!co || !lua_checkstack(co, AT_MOST + POE_PAYLOAD_MAX + 8))
-      b.d = poe_next(P->k);
-    else if (!enter_batch(P, co, &b))
-      continue;
+    lua_State *co = thread_for_batch(P);
+    enum end end = co ? enter_batch(P, co, &b) : NOT_BEGUN;
+    if (end == FAILED) continue;
+    if (end == NOT_BEGUN) b.d = poe_next(P->k);
     if (b.d) run_handed(P, b.d);
   } while (b.d);
 }
