@@ -247,6 +247,21 @@ describe("ReadWrite", function()
     end)
   end)
 
+  it("lets the handler of DIE end it by an event before more comes", function()
+    assert.same({ "input(one, #)" }, scenario({}, {
+      begin = function(kernel, heap)
+        kernel:sig("DIE", "die")
+        heap.peer:write "one\ntwo\n"
+      end,
+      input = function() error "no" end,
+      die = function(kernel)
+        kernel:sig_handled()
+        kernel:yield "shutdown"
+      end,
+      shutdown = finish,
+    }))
+  end)
+
   it("lets whoever is to know that a handler raised know it before more comes", function()
     local said = {}
     local function say(kernel, _, what)

@@ -244,7 +244,7 @@ end
 
 local function end_delivery(core, raised)
   if not raised and core.left == 0 or is_over(core) then return end
-  if raised then core:defer "go_on" else write_out(core) end
+  if raised then core:defer "raised" else write_out(core) end
 end
 
 --- Records have been given out, whether or not a handler raised: what was put is
@@ -383,7 +383,10 @@ end
 
 -- ---- the beginning and the end --------------------------------------------------------
 
---- After a handler that raised: its DIE is queued by now, and comes first.
+--- After a handler that raised: its DIE is queued by now and comes first; so does,
+--- by the second event, what the handler of that posts.
+local function after_raise(core) core:defer "go_on" end
+
 local function go_on(core)
   core:defer "output"
   core:defer "input"
@@ -391,7 +394,8 @@ end
 
 -- What is deferred or delayed.
 local LAZY = {
-  input = flow.deliver, output = write_out, stall = check_stall, go_on = go_on,
+  input = flow.deliver, output = write_out, stall = check_stall,
+  raised = after_raise, go_on = go_on,
   refuse = function(core)
     flow.fail(core, "write", table.unpack(core.refusal))
   end,
