@@ -420,6 +420,9 @@ describe("Server.TCP", function()
         { client_input = echo, client_input_filter = Line },
       ["parameter 'client_filter' names no module of a filter: 'Line'"] =
         { client_input = echo, client_filter = "Line" },
+      ["parameter 'client_filter' names no module of a filter: 'POE::Filter::Stream' "
+        .. "(did you mean 'poe.filter.stream'?)"] =
+        { client_input = echo, client_filter = "POE::Filter::Stream" },
       ["parameter 'inline_states' has 'shutdown', which is the component's own"] =
         { client_input = echo, inline_states = { shutdown = echo } },
       ["parameter 'object_states' has '_start', which is the component's own"] =

@@ -25,6 +25,19 @@ options.kinds.filter_source = {
   end,
 }
 
+local function class_of(name)
+  local ok, class = pcall(require, name)
+  return ok and is_class(class) and class or nil
+end
+
+--- POE::Filter::Stream is poe.filter.stream.
+local function refuse_name(where, key, name)
+  local ours = name:gsub("::", "."):lower()
+  options.blame(("%s: parameter '%s' names no module of a filter: '%s'%s")
+    :format(where, key, name, ours ~= name and class_of(ours)
+      and " (did you mean '" .. ours .. "'?)" or ""))
+end
+
 --- A function that makes one filter after the other.
 ---@param where string
 ---@param key string  of the parameter
@@ -32,12 +45,7 @@ options.kinds.filter_source = {
 ---@return fun(): poe.filter
 local function maker(where, key, source)
   if type(source) == "string" then
-    local ok, class = pcall(require, source)
-    if not ok or not is_class(class) then
-      options.blame(("%s: parameter '%s' names no module of a filter: '%s'")
-        :format(where, key, source))
-    end
-    source = class
+    source = class_of(source) or refuse_name(where, key, source)
   end
   if is_class(source) then return source.new end
   return function() return source:clone() end
