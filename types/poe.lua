@@ -599,13 +599,15 @@ function core.create(parameters) end
 ---@return poe.code? code
 function core.stop_session(session) end
 
---- `kernel:call`, but that the session has ended raises nothing, whatever is
---- asserted. For wheels, whose handlers may end their session between two events.
+--- `kernel:call`, but that the session has ended or has no handler raises nothing,
+--- whatever is asserted. For wheels, whose handlers may end their session between two
+--- events.
 ---@param kernel poe.kernel
 ---@param session poe.session
 ---@param event string
 ---@param ... any
----@return any ...  what the handler returned; nil, message, "ESRCH": it has ended
+---@return any ...  what the handler returned; nil, message, "ESRCH": it has ended,
+---  "ENOSYS": it has no handler
 function core.offer(kernel, session, event, ...) end
 
 --- `listener` is called with each object of poe.sys that is about to be closed;

@@ -114,6 +114,18 @@ describe("Server.TCP", function()
     end)
   end)
 
+  it("makes no mistake of its own when a client never ends, if that is asserted", function()
+    poe.configure { assert = { default = true } }
+    local ended = false
+    serve({
+      client_connected = function(kernel) kernel:yield "shutdown" end,
+      client_input = function() end,
+      client_disconnected = log:handler "disconnected",
+    }, { { { "wait", 2.5 }, { "run", function() ended = true end } } })
+    assert.is_true(ended)
+    has_logged "disconnected()"
+  end)
+
   describe("for the session of a client", function()
     it("hands on every argument, nils too", function()
       local got

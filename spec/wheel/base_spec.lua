@@ -127,6 +127,19 @@ describe("Every wheel", function()
     assert.same({ "gone" }, log)
   end)
 
+  it("sends an event that nobody handles without harm, whatever is asserted", function()
+    poe.configure { assert = { retvals = true, events = true } }
+    run {
+      _start = function(kernel, heap)
+        heap.wheel = Ticker.new { tick_event = "unknown" }
+        kernel:delay("later", 0.01)
+      end,
+      later = function(_, heap) heap.wheel:destroy() end,
+    }
+    poe.configure { assert = { retvals = false, events = false } }
+    assert.same({ "leave 0", "gone" }, log)
+  end)
+
   it("can be destroyed by another session", function()
     run { _start = function()
       local wheel = Ticker.new { tick_event = "tick" }

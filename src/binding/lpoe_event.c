@@ -59,9 +59,19 @@ static int call_failed(struct lpoe *P, lua_State *L, int err, uint64_t id,
   return lpoe_fail(P, L, -err, POE_ASSERT_EVENTS, "%s has ended", label);
 }
 
+/* Nobody has asserted anything of what was only offered. */
+static int not_taken(lua_State *L, int err, uint64_t id) {
+  const char *code = lpoe_errno_name(err);
+  lua_pushnil(L);
+  lua_pushfstring(L, "%s: session %I has not taken '%s'", code,
+                  (lua_Integer)id, lua_tostring(L, -2));
+  lua_pushstring(L, code);
+  return 3;
+}
+
 /* The exception leaves by longjmp: the name's reference must go before. */
-int lpoe_call(struct lpoe *P, lua_State *L, poe_session *s, poe_name *event,
-              int first) {
+static inline int call_event(struct lpoe *P, lua_State *L, poe_session *s,
+                             poe_name *event, int first, int is_offer) {
   struct poe_value error = {0};
   int top = first - 1;
   uint64_t id = poe_session_id(s);
@@ -81,8 +91,15 @@ int lpoe_call(struct lpoe *P, lua_State *L, poe_session *s, poe_name *event,
   const char *text = poe_name_text(event, &len);
   lua_pushlstring(L, text, len);
   poe_name_unref(P->k, event);
+  if (is_offer && (err == -ENOSYS || err == -ESRCH))
+    return not_taken(L, -err, id);
   s = poe_session_find(P->k, id); /* it may have ended meanwhile */
   return call_failed(P, L, err, id, s, &error);
+}
+
+int lpoe_call(struct lpoe *P, lua_State *L, poe_session *s, poe_name *event,
+              int first) {
+  return call_event(P, L, s, event, first, 0);
 }
 
 LPOE_HOT static int kernel_call(lua_State *L) {
@@ -96,13 +113,14 @@ LPOE_HOT static int kernel_call(lua_State *L) {
 }
 
 /* core.offer(kernel, session, event, ...): call, for who asks afterwards
-   whether the session still is: that it has ended is no failed assertion. */
+   whether the session still is: that it has ended, or has no handler, is no
+   failed assertion.  (Of the latter the kernel warns, if states are asserted.) */
 LPOE_HOT int lpoe_offer(lua_State *L) {
   struct lpoe *P = lpoe_self(L);
   uint64_t id = lpoe_session_id(P, L, 2);
   poe_session *dest = id ? poe_session_find(P->k, id) : NULL;
   poe_name *event = lpoe_check_name(P, L, 3, "event name");
-  if (dest) return lpoe_call(P, L, dest, event, 4);
+  if (dest) return call_event(P, L, dest, event, 4, 1);
   poe_name_unref(P->k, event);
   lua_pushnil(L);
   lua_pushliteral(L, "ESRCH: the session has ended");

@@ -22,11 +22,11 @@ local linger = {}
 ---@param own table<string, poe.handler>
 ---@param over fun()  called when a connection is closed, in the session
 function linger.add(own, over)
-  own[OVER] = function(_, heap, _, _, _, id)
+  own[OVER] = function(_, heap, operation, _, _, id)
     local found = heap[WHEELS][id]
     if not found then return end
     heap[WHEELS][id] = nil
-    kernel:alarm_remove(found.timer)
+    if operation then kernel:alarm_remove(found.timer) end -- else it was the timer
     found.wheel:destroy()
     over()
   end
