@@ -178,7 +178,7 @@ static void close_kernel(struct lpoe *P) {
 void lpoe_close(struct lpoe *P, lua_State *L) {
   if (P->k) close_kernel(P);
   lpoe_memory_stop(P, L);
-  lpoe_values_fini(P, L);
+  lpoe_values_fini(P);
   free(P->co);
   P->co = NULL;
   P->nco = 0;

@@ -287,7 +287,7 @@ int lpoe_push_parked(struct lpoe *P, lua_State *L, int values,
                      struct poe_payload payload, int take);
 int lpoe_is_packed(struct poe_payload payload);
 void lpoe_unpark(struct lpoe *P, struct poe_payload payload);
-void lpoe_values_fini(struct lpoe *P, lua_State *L);
+void lpoe_values_fini(struct lpoe *P);
 /* One value that is known to lie in this slot. */
 struct poe_value lpoe_parked_in(uint32_t slot);
 /* The slot of one value; LPOE_NONE if it lies in none. */

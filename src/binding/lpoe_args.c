@@ -559,8 +559,7 @@ void lpoe_unpark(struct lpoe *P, struct poe_payload p) {
   }
 }
 
-void lpoe_values_fini(struct lpoe *P, lua_State *L) {
-  (void)L;
+void lpoe_values_fini(struct lpoe *P) {
   free(P->values.chunk);
   P->values = (struct lpoe_values){.partial = LPOE_NONE};
 }

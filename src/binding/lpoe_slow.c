@@ -58,11 +58,13 @@ struct lpoe_slow {
 /* Of this thread's kernel; for the signal handler. */
 static _Thread_local struct lpoe_slow *mine;
 
-static int64_t now_ns(void) {
+static int64_t read_ns(clockid_t clock) {
   struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
+  if (clock_gettime(clock, &t) < 0) return INT64_MAX;
   return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
+
+static int64_t now_ns(void) { return read_ns(CLOCK_MONOTONIC); }
 
 /* ---- telling ----------------------------------------------------------------- */
 
@@ -159,10 +161,7 @@ static void tell_without_stack(struct lpoe_slow *s, int64_t now) {
 
 static int64_t kernel_cpu_ns(const struct lpoe_slow *s) {
   clockid_t clock;
-  struct timespec t;
-  if (pthread_getcpuclockid(s->kernel, &clock) || clock_gettime(clock, &t) < 0)
-    return INT64_MAX;
-  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+  return pthread_getcpuclockid(s->kernel, &clock) ? INT64_MAX : read_ns(clock);
 }
 
 /* Does the kernel's thread wait for a processor, or is it stopped?  Nobody

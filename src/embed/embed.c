@@ -142,6 +142,12 @@ static void push_method(lua_State *L, const char *method) {
 
 /* ---- events to sessions -------------------------------------------------------- */
 
+/* Something was sent, if that went well: there is to be a step. */
+static int nudged(poe_embed *e, int err) {
+  if (err == 0) uv_driver_nudge(e->driver);
+  return err;
+}
+
 struct post {
   const char *session, *event;
   size_t n;
@@ -168,9 +174,7 @@ int poe_embed_post(poe_embed *e, const char *session, const char *event,
                    size_t n, const struct poe_arg *args) {
   struct post p = {session, event, n, args, 0};
   int err = protected(e, e->T, do_post, &p);
-  if (err) return err;
-  if (p.err == 0) uv_driver_nudge(e->driver);
-  return p.err;
+  return err ? err : nudged(e, p.err);
 }
 
 int poe_embed_send(poe_embed *e, const char *session, const char *event,
@@ -220,8 +224,8 @@ struct c_session {
   void *ud;
 };
 
-/* The value at index `value` as an argument; the table at index `args` keeps
-   the text of what is no string, as its element i. */
+/* Element i of the table at index `args` as an argument.  What is none is told
+   as text, which takes its place in the table, to be kept. */
 static struct poe_arg to_arg(lua_State *L, int args, lua_Integer i) {
   struct poe_arg arg = poe_nil();
   int type = lua_rawgeti(L, args, i);
@@ -229,7 +233,7 @@ static struct poe_arg to_arg(lua_State *L, int args, lua_Integer i) {
   if (type == LUA_TNUMBER)
     arg = lua_isinteger(L, -1) ? poe_int((int64_t)lua_tointeger(L, -1))
                                : poe_num((double)lua_tonumber(L, -1));
-  if (type == LUA_TSTRING || type > LUA_TSTRING || type == LUA_TLIGHTUSERDATA) {
+  if (type >= LUA_TSTRING || type == LUA_TLIGHTUSERDATA) {
     size_t len;
     arg = poe_bytes(luaL_tolstring(L, -1, &len), 0);
     arg.as.string.len = len;
@@ -249,26 +253,17 @@ static struct poe_arg *push_c_args(lua_State *L, int args, size_t *n) {
   return list;
 }
 
-/* In its _start: the session's name, and what keeps it. */
-static void settle(lua_State *L, const struct c_session *s, lua_Integer id) {
-  push_method(L, "alias_set");
+/* The session's name and what keeps it come, in its _start, or go. */
+static void settle(lua_State *L, const struct c_session *s, int comes) {
+  poe_session *me = poe_active_session(lpoe_of_state(L)->k);
+  lua_Integer id = (lua_Integer)poe_session_id(me);
+  push_method(L, comes ? "alias_set" : "alias_remove");
   lua_pushstring(L, s->alias);
   lua_call(L, 2, 0);
-  push_method(L, "refcount_increment");
+  push_method(L, comes ? "refcount_increment" : "refcount_decrement");
   lua_pushinteger(L, id);
   lua_pushliteral(L, TAG);
   lua_call(L, 3, 0);
-}
-
-static int unsettle(lua_State *L, const struct c_session *s, lua_Integer id) {
-  push_method(L, "alias_remove");
-  lua_pushstring(L, s->alias);
-  lua_call(L, 2, 0);
-  push_method(L, "refcount_decrement");
-  lua_pushinteger(L, id);
-  lua_pushliteral(L, TAG);
-  lua_call(L, 3, 0);
-  return 0;
 }
 
 /* invoke(object, sender, event, args) */
@@ -276,10 +271,10 @@ static int invoke(lua_State *L) {
   struct c_session *s = lua_touserdata(L, lua_upvalueindex(1));
   struct lpoe *P = lpoe_of_state(L);
   struct poe_embed_event event = {.name = lua_tostring(L, 3)};
-  lua_Integer id = (lua_Integer)poe_session_id(poe_active_session(P->k));
+  int is_end = strcmp(event.name, END) == 0;
   lua_settop(L, 4);
-  if (strcmp(event.name, END) == 0) return unsettle(L, s, id);
-  if (strcmp(event.name, "_start") == 0) settle(L, s, id);
+  if (is_end || strcmp(event.name, "_start") == 0) settle(L, s, !is_end);
+  if (is_end) return 0;
   event.sender = lua_touserdata(L, 2) == P ? 0 : lpoe_session_id(P, L, 2);
   event.args = push_c_args(L, 4, &event.n);
   s->e->busy++;
@@ -352,9 +347,7 @@ static int do_end(lua_State *L) { /* make */
 int poe_embed_end(poe_embed *e, const char *alias) {
   struct make m = {{e, alias, NULL, NULL}, 0};
   int err = protected(e, e->T, do_end, &m);
-  if (err) return err;
-  if (m.err == 0) uv_driver_nudge(e->driver);
-  return m.err;
+  return err ? err : nudged(e, m.err);
 }
 
 /* ---- scripts ------------------------------------------------------------------------ */

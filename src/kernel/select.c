@@ -194,26 +194,27 @@ static void unlink_watcher(poe_kernel *k, struct watcher *w) {
   k->selects.count--;
 }
 
-static void discard_watcher(poe_kernel *k, struct watcher *w) {
-  poe__discard(k, w->handle.n, w->handle.words);
-  poe__discard(k, w->n, w->words);
-  poe__name_drop(k, w->event);
-  poe__name_drop(k, w->file);
-  release_watcher(k, w);
-}
-
-static void drop_watcher(poe_kernel *k, struct watcher *w) {
+/* Without its payload. */
+static void take_out(poe_kernel *k, struct watcher *w) {
   struct poe__fd *e = w->on;
   poe_session *s = w->owned.session;
   int fd = w->fd;
-  POE__TRACE_OF(k, s, POE_TRACE_FILES,
-                "<fh> removing fd (%d) in mode (%d) from %s", fd, (int)w->mode,
-                poe__label(s));
   unlink_watcher(k, w);
-  discard_watcher(k, w);
+  poe__name_drop(k, w->event);
+  poe__name_drop(k, w->file);
+  release_watcher(k, w);
   if (e->watchers) update_loop(k, e);
   free_entry_if_unused(k, e);
   if (!session_watches(k, s, fd)) poe__session_unref(k, s);
+}
+
+static void drop_watcher(poe_kernel *k, struct watcher *w) {
+  POE__TRACE_OF(k, w->owned.session, POE_TRACE_FILES,
+                "<fh> removing fd (%d) in mode (%d) from %s", w->fd,
+                (int)w->mode, poe__label(w->owned.session));
+  poe__discard(k, w->handle.n, w->handle.words);
+  poe__discard(k, w->n, w->words);
+  take_out(k, w);
 }
 
 void poe__select_drop(poe_kernel *k, struct poe__owned *o) {
@@ -285,20 +286,6 @@ static void link_watcher(poe_kernel *k, struct watcher *w,
   k->selects.count++;
 }
 
-/* Take a watcher back out that the loop refused; its payload stays the
-   caller's. */
-static void undo_watch(poe_kernel *k, struct watcher *w) {
-  struct poe__fd *e = w->on;
-  poe_session *s = w->owned.session;
-  int fd = w->fd;
-  unlink_watcher(k, w);
-  poe__name_drop(k, w->event);
-  poe__name_drop(k, w->file);
-  release_watcher(k, w);
-  free_entry_if_unused(k, e);
-  if (!session_watches(k, s, fd)) poe__session_unref(k, s);
-}
-
 POE__COLD static void tell_watch(poe_kernel *k, const struct watcher *w,
                                  struct poe_origin origin) {
   POE__TRACE_OF(k, w->owned.session, POE_TRACE_FILES,
@@ -331,7 +318,7 @@ int poe_select_watch(poe_kernel *k, struct poe_handle handle,
   /* Even if it knows: what was closed and opened again may look the same. */
   err = tell_loop(k, e, mask_of(e));
   if (err) {
-    undo_watch(k, w);
+    take_out(k, w);
     return err;
   }
   if (old) drop_watcher(k, old);

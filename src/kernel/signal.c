@@ -122,7 +122,7 @@ void poe__signal_fini(poe_kernel *k) {
 static struct record *find_record(poe_kernel *k, const poe_name *name) {
   struct poe__link *link = poe__map_first(&k->signals.signals, name->id);
   for (; link; link = link->next) {
-    struct record *r = (struct record *)(void *)link;
+    struct record *r = POE__ITEM(link, struct record, link);
     if (r->name == name) return r;
   }
   return NULL;
@@ -147,13 +147,19 @@ static struct watcher *find(poe_kernel *k, const poe_session *s,
   return NULL;
 }
 
+/* Who watches the system's signal by the i-th of all names, or NULL. */
+static const struct record *watched_as(poe_kernel *k, int signum, size_t i) {
+  if (system_signals[i].signum != signum) return NULL;
+  const char *text = system_signals[i].name;
+  const poe_name *name = poe_name_find(k, text, strlen(text));
+  return name ? find_record(k, name) : NULL;
+}
+
 /* Does another name of the system's signal have watchers (IO and POLL)? */
 static int has_twin(poe_kernel *k, const struct record *r) {
   for (size_t i = 0; i < SYSTEM_SIGNALS; i++) {
-    if (system_signals[i].signum != r->signum) continue;
-    const char *text = system_signals[i].name;
-    const poe_name *name = poe_name_find(k, text, strlen(text));
-    if (name && name != r->name && find_record(k, name)) return 1;
+    const struct record *other = watched_as(k, r->signum, i);
+    if (other && other->name != r->name) return 1;
   }
   return 0;
 }
@@ -323,11 +329,8 @@ static void queue_caught(poe_kernel *k, int signum) {
   char buf[16];
   int any = 0;
   for (size_t i = 0; i < SYSTEM_SIGNALS; i++) {
-    const char *text = system_signals[i].name;
-    if (system_signals[i].signum != signum) continue;
-    const poe_name *name = poe_name_find(k, text, strlen(text));
-    if (!name || !find_record(k, name)) continue;
-    queue_by_name(k, text);
+    if (!watched_as(k, signum, i)) continue;
+    queue_by_name(k, system_signals[i].name);
     any = 1;
   }
   if (!any) queue_by_name(k, poe_signal_name(signum, buf));
