@@ -615,6 +615,12 @@ function core.offer(kernel, session, event, ...) end
 ---@param listener fun(object: poe.sys.fd)
 function core.on_close(listener) end
 
+--- When a session has ended whose ID has a value in `ids`, `listener` is called with
+--- that value; there is one listener. For wheels.
+---@param ids table<integer, any>
+---@param listener fun(value: any)
+function core.on_end(ids, listener) end
+
 ---@param switches poe.switches
 function core.configure(switches) end
 

@@ -364,6 +364,7 @@ __attribute__((visibility("default"))) int luaopen_poe_core(lua_State *L) {
   set_function(L, kernel, "stop_session", lpoe_session_stop);
   set_function(L, kernel, "offer", lpoe_offer);
   set_function(L, kernel, "on_close", lpoe_on_close);
+  set_function(L, kernel, "on_end", lpoe_on_end);
   luaL_getmetatable(L, LPOE_SESSION_CLASS);
   lua_setfield(L, -2, "session_class");
   lua_pushliteral(L, POE_VERSION);

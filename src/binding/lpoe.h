@@ -42,7 +42,8 @@ enum {
   LPOE_UV_TRACE,     /* 1: error value, 2: its traceback; 3, 4: run's last */
   LPOE_UV_LOOP,     /* the bridge written in Lua, see lpoe_loop.c */
   LPOE_UV_RECENT,   /* the strings of P->recent */
-  LPOE_UV_COUNT = LPOE_UV_RECENT
+  LPOE_UV_ENDS,     /* what core.on_end was given, or nil */
+  LPOE_UV_COUNT = LPOE_UV_ENDS
 };
 
 /* Bottom of every pooled coroutine's stack, and of aux's. */
@@ -169,6 +170,7 @@ struct lpoe {
   struct lpoe_slow *slow;    /* NULL: nobody watches the time */
   FILE *log;                 /* NULL: stderr */
   int closing, run_called;
+  int tells_ends; /* to core.on_end's listener */
   unsigned slices; /* under way, one in another: the kernel cannot go now */
   /* the loop, see lpoe_choose.c; if its bridge is in Lua, see lpoe_loop.c */
   int loop_chosen;
@@ -333,7 +335,9 @@ uint64_t lpoe_check_self(lua_State *L);
 static inline uint32_t lpoe_slot_of(const poe_session *s) {
   return (uint32_t)poe_session_data(s);
 }
+/* The op of the same name; tells core.on_end's listener. */
 void lpoe_session_gone(void *ud, poe_session *s);
+int lpoe_on_end(lua_State *L);
 
 /* ---- lpoe_state.c ------------------------------------------------------------ */
 

@@ -74,11 +74,44 @@ static void empty_slot(struct lpoe *P, uint32_t slot) {
   give_slot(P, slot);
 }
 
+/* core.on_end(ids, function): it is called with the value that a session's ID
+   has in ids, once that session has ended.  There is one such function. */
+int lpoe_on_end(lua_State *L) {
+  struct lpoe *P = lpoe_upvalue(L);
+  luaL_checktype(L, 1, LUA_TTABLE);
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  lua_settop(L, 2);
+  lua_createtable(L, 2, 0);
+  lua_insert(L, 1); /* [pair, ids, function] */
+  lua_rawseti(L, 1, 2);
+  lua_rawseti(L, 1, 1);
+  lua_setiuservalue(L, lua_upvalueindex(1), LPOE_UV_ENDS);
+  P->tells_ends = 1;
+  return 0;
+}
+
+/* Nothing is raised: as from a finalizer, nobody could do anything about it. */
+static void tell_end(struct lpoe *P, uint64_t id) {
+  lua_State *A = P->aux, *W = P->worker;
+  int top = lua_gettop(A);
+  lua_getiuservalue(A, LPOE_AT_KERNEL, LPOE_UV_ENDS);
+  lua_rawgeti(A, -1, 2);
+  lua_rawgeti(A, -2, 1);
+  int is_wanted = lua_rawgeti(A, -1, (lua_Integer)id) != LUA_TNIL &&
+                  lua_checkstack(W, 4);
+  lua_remove(A, -2);
+  if (is_wanted) lua_xmove(A, W, 2); /* function, value */
+  lua_settop(A, top);
+  if (is_wanted && lua_pcall(W, 1, 0, 0) != LUA_OK) lua_pop(W, 1);
+}
+
 void lpoe_session_gone(void *ud, poe_session *s) {
   struct lpoe *P = ud;
   if (P->closing) return;
+  uint64_t id = poe_session_id(s);
   lpoe_forget_places(P);
   empty_slot(P, lpoe_slot_of(s));
+  if (P->tells_ends) tell_end(P, id);
 }
 
 /* ---- parameters ---------------------------------------------- */

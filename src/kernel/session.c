@@ -307,8 +307,8 @@ static void free_session(poe_kernel *k, poe_session *s) {
   poe__event_clear_session(k, s);
   poe__list_remove(&s->idle);
   poe__map_remove(k, &k->sessions, &s->by_id);
-  k->ops->session_gone(k->ud, s);
   s->flags |= POE__DEAD;
+  k->ops->session_gone(k->ud, s);
 }
 
 void poe__session_stop(poe_kernel *k, poe_session *s, poe_session *sender) {

@@ -82,6 +82,7 @@ end
 ---@field timers? table<string, integer>  IDs of its timers, by suffix of state
 ---@field posted? table<string, true?>  deferred events under way
 ---@field handles table<any, boolean>
+---@field peers? table<poe.wheel.core, true>  of its session, itself among them
 local Core = {}
 Core.__index = Core
 Base.Core = Core
@@ -90,6 +91,11 @@ local last_id = 0
 
 -- Which core a handle belongs to.
 local owners = setmetatable({}, { __mode = "k" })
+
+-- By the ID of a session its core, or a set of them that each keeps as `peers`:
+-- most sessions have one wheel, and that one costs no table.
+local cores_of = setmetatable({}, { __mode = "v" })
+local SET = { __mode = "k" }
 
 --- Whether there still is a session to send events to. Asking for one that has
 --- gone is no mistake here, whatever is asserted.
@@ -107,8 +113,7 @@ function Core:inside(fn, ...)
   return kernel:call(self.session, self.states["do"], fn, ...)
 end
 
---- Whether the wheel has gone. It goes with its session, which is not told: so it
---- is asked here, when a handler may have ended it.
+--- Whether the wheel has gone; with its session, when a handler may have ended it.
 ---@return boolean
 function Core:is_over()
   if self.alive and kernel.session ~= self.session and not self:has_session() then
@@ -274,6 +279,34 @@ function Core:destroy(keeps_handles)
   if self.class.on_gone then self.class.on_gone(self) end
 end
 
+local function join(self)
+  local id, found = self.session_id, cores_of[self.session_id]
+  local is_set = getmetatable(found) == SET
+  if not (is_set or found and found.alive) then
+    cores_of[id] = self
+    return
+  end
+  local peers = is_set and found or setmetatable({ [found] = true }, SET)
+  if not is_set then found.peers, cores_of[id] = peers, peers end
+  peers[self], self.peers = true, peers
+end
+
+-- One that gives out records writes first what was put meanwhile.
+local function end_with_session(core)
+  if core.is_delivering then
+    setmetatable(core, getmetatable(core).ended)
+  else
+    core:close_handles()
+  end
+end
+
+-- With a session its wheels end. What they own is closed at once; the rest comes
+-- when they are asked next, or collected, so that others' calls still are no error.
+binding.on_end(cores_of, function(found)
+  if getmetatable(found) ~= SET then found = { [found] = true } end
+  for core in pairs(found) do pcall(end_with_session, core) end
+end)
+
 -- ---- the facade ---------------------------------------------------------------------
 
 --- What the user has. Dropped, it is collected, and the wheel is gone.
@@ -387,6 +420,7 @@ function Base.core(class, given)
   }, Core)
   for option in pairs(class.event_kinds) do core.events[option] = checked[option] end
   core:state("do", execute)
+  join(core)
   return core, checked
 end
 

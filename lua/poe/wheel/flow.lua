@@ -414,8 +414,15 @@ local function watch(core)
   return true
 end
 
--- A core is closed when a delivery ends.
-local Flowing = { __index = Base.Core, __close = close_delivery }
+-- A core is closed when a delivery ends; with what it owns, if its session has ended
+-- meanwhile: Base makes it one of those.
+local Flowing = { __index = Base.Core, __close = close_delivery, ended = {
+  __index = Base.Core,
+  __close = function(core, raised)
+    close_delivery(core, raised)
+    core:destroy()
+  end,
+} }
 
 -- There may be thousands of wheels: what is nil is not in their tables.
 local function reset(core)

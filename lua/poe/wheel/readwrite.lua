@@ -176,7 +176,9 @@ function ReadWrite:shutdown_input()
   core.is_deaf = true
   if not input then return end
   core:inside(flow.end_input, core)
-  if sys.type(input) == "socket" then input:shutdown "r" end
+  if sys.type(input) == "socket" and not input:is_closed() then
+    input:shutdown "r"
+  end
   if not core.output then core:close_handles() end
 end
 
