@@ -46,9 +46,9 @@ struct lpoe *lpoe_upvalue(lua_State *L) {
 }
 
 static struct lpoe *self_by_upvalue(lua_State *L, struct lpoe *P) {
-  if (P && P == lua_touserdata(L, lua_upvalueindex(1))) return check_open(L, P);
-  lpoe_type_error(L, 1, "kernel");
-  return NULL;
+  if (!P || P != lua_touserdata(L, lua_upvalueindex(1)))
+    lpoe_type_error(L, 1, "kernel");
+  return check_open(L, P);
 }
 
 struct lpoe *lpoe_self(lua_State *L) {

@@ -208,10 +208,10 @@ struct lpoe *lpoe_of_state(lua_State *L);
 
 /* Raise: bad argument #1 to 'delay' (event name expected, got nil), however the
    method was called. */
-__attribute__((cold, noinline)) int lpoe_arg_error(lua_State *L, int arg,
-                                                   const char *what);
-__attribute__((cold, noinline)) int lpoe_type_error(lua_State *L, int arg,
-                                                    const char *expected);
+__attribute__((cold, noinline, noreturn)) void lpoe_arg_error(
+    lua_State *L, int arg, const char *what);
+__attribute__((cold, noinline, noreturn)) void lpoe_type_error(
+    lua_State *L, int arg, const char *expected);
 void lpoe_check_type(lua_State *L, int arg, int type);
 /* The op of the same name. */
 void lpoe_name_gone(void *ud, const poe_name *name);

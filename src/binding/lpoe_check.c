@@ -45,21 +45,21 @@ static const char *running_method(lua_State *L) {
   return name;
 }
 
-int lpoe_arg_error(lua_State *L, int arg, const char *what) {
+void lpoe_arg_error(lua_State *L, int arg, const char *what) {
   luaL_checkstack(L, 6, NULL);
   const char *method = running_method(L);
-  if (!method) return luaL_argerror(L, arg, what);
-  if (arg == 1)
-    return luaL_error(L, "calling '%s' on bad self (%s)", method, what);
-  return luaL_error(L, "bad argument #%d to '%s' (%s)", arg - 1, method, what);
+  if (!method) luaL_argerror(L, arg, what);
+  if (arg == 1) luaL_error(L, "calling '%s' on bad self (%s)", method, what);
+  luaL_error(L, "bad argument #%d to '%s' (%s)", arg - 1, method, what);
+  __builtin_unreachable(); /* Lua's headers do not say so */
 }
 
-int lpoe_type_error(lua_State *L, int arg, const char *expected) {
+void lpoe_type_error(lua_State *L, int arg, const char *expected) {
   const char *got = luaL_typename(L, arg);
   if (luaL_getmetafield(L, arg, "__name") == LUA_TSTRING)
     got = lua_tostring(L, -1);
-  return lpoe_arg_error(
-      L, arg, lua_pushfstring(L, "%s expected, got %s", expected, got));
+  lpoe_arg_error(L, arg,
+                 lua_pushfstring(L, "%s expected, got %s", expected, got));
 }
 
 void lpoe_check_type(lua_State *L, int arg, int type) {

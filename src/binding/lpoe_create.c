@@ -275,10 +275,10 @@ static int kernel_session_alloc(lua_State *L) {
   struct lpoe *P = lpoe_self(L);
   lpoe_check_type(L, 2, LUA_TTABLE);
   if (lua_getfield(L, 2, "_invoke_state") == LUA_TNIL)
-    return lpoe_arg_error(L, 2, "object has no method '_invoke_state'");
+    lpoe_arg_error(L, 2, "object has no method '_invoke_state'");
   lua_pop(L, 1);
   if (lpoe_session_id(P, L, 2))
-    return lpoe_arg_error(L, 2, "object is a session already");
+    lpoe_arg_error(L, 2, "object is a session already");
   int nargs = lua_gettop(L) - 2;
   luaL_checkstack(L, 8, NULL);
   uint32_t slot = take_slot(P, L, 2);

@@ -87,7 +87,7 @@ static int check_handle(lua_State *L, int arg) {
     return to_fd(L, arg);
   }
   if (fd_of_file(L, arg, &fd) || fd_of_object(L, arg, &fd)) return fd;
-  return lpoe_type_error(L, arg, "handle");
+  lpoe_type_error(L, arg, "handle");
 }
 
 /* The descriptor that a watcher of this handle would be under. */

@@ -105,7 +105,7 @@ uint64_t lpoe_check_self(lua_State *L) {
   lua_Integer id;
   if (lua_type(L, 1) == LUA_TTABLE && is_custom_object(L, 1, &id))
     return (uint64_t)(id < 0 ? -id : id);
-  return (uint64_t)lpoe_type_error(L, 1, LPOE_SESSION_CLASS);
+  lpoe_type_error(L, 1, LPOE_SESSION_CLASS);
 }
 
 static poe_session *find_self(struct lpoe *P, lua_State *L) {

@@ -93,7 +93,7 @@ static int kernel_signal_ui_destroy(lua_State *L) {
   lua_settop(L, 2);
   int err = poe_kernel_attach_uidestroy(P->k, to_widget(L, 2));
   if (err == 0) return lpoe_true(L);
-  if (err == -EINVAL) return lpoe_type_error(L, 2, "widget");
+  if (err == -EINVAL) lpoe_type_error(L, 2, "widget");
   if (err != -ENOSYS) return stopping(P, L, err);
   return lpoe_fail(P, L, ENOSYS, POE_ASSERT_EVENTS,
                    "the loop '%s' has no widgets", poe_kernel_loop_name(P->k));
