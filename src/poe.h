@@ -152,7 +152,8 @@ struct poe_ops {
   void (*batch)(void *ud);
   /* The kernel will not use these words again. */
   void (*discard)(void *ud, struct poe_payload words);
-  /* The session is freed; its id will never come back. */
+  /* The session is freed; its id will never come back.  The host may end what
+     it watched; it dispatches nothing. */
   void (*session_gone)(void *ud, poe_session *session);
   /* The name is freed; its id may be given to another. */
   void (*name_gone)(void *ud, const poe_name *name);

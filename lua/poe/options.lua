@@ -174,12 +174,15 @@ local function shows(kinds)
   return false
 end
 
-local function is_class(value)
+--- Whether it is a class, not one of its objects.
+---@param value any
+---@return boolean
+function options.is_class(value)
   return type(value) == "table" and type(rawget(value, "new")) == "function"
 end
 
 local function describe(value, kinds)
-  if is_class(value) then return "got a class (call its 'new')" end
+  if options.is_class(value) then return "got a class (call its 'new')" end
   if type(value) == "number" then return ("got %s"):format(value) end
   if value == "" then return "got an empty one" end
   if type(value) == "string" and shows(kinds) then
@@ -253,7 +256,7 @@ function options.check(where, given, parameters)
     blame(("bad argument #1 to '%s' (table of named parameters expected, %s)")
       :format(where, describe(given)))
   end
-  if is_class(given) then
+  if options.is_class(given) then
     blame(("%s: call it with '.', not with ':'"):format(where))
   end
   if not is_right(given, parameters) then

@@ -14,20 +14,16 @@ local Base = {}
 --- class's module.
 ---@alias poe.component.filter poe.filter|{ new: fun(): poe.filter }|string
 
-local function is_class(value)
-  return type(value) == "table" and type(rawget(value, "new")) == "function"
-end
-
 options.kinds.filter_source = {
   text = "a filter, its class, or the name of its module",
   accepts = function(value)
-    return type(value) == "string" or is_class(value) or Filter.is_filter(value)
+    return type(value) == "string" or options.is_class(value) or Filter.is_filter(value)
   end,
 }
 
 local function class_of(name)
   local ok, class = pcall(require, name)
-  return ok and is_class(class) and class or nil
+  return ok and options.is_class(class) and class or nil
 end
 
 --- POE::Filter::Stream is poe.filter.stream.
@@ -47,7 +43,7 @@ local function maker(where, key, source)
   if type(source) == "string" then
     source = class_of(source) or refuse_name(where, key, source)
   end
-  if is_class(source) then return source.new end
+  if options.is_class(source) then return source.new end
   return function() return source:clone() end
 end
 
